@@ -1,0 +1,76 @@
+"""Who a request's client is: a browser's session, a program's token, or an ingest key in the path.
+
+Lower floors read ``request.user`` and ``request.credential`` and need not know how either was found.
+"""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from project.accounts import ingest_key, tokens
+from project.accounts.models import Scope
+from project.errors import problem
+
+INGEST_PREFIX = "/k/"
+
+
+class IdentityMiddleware:
+    """Sets ``request.user`` from a program's credential, where there is one.
+
+    ``request.credential`` is ``"session"`` for a browser (and for nobody), otherwise the token's scope. A credential
+    that is presented but not valid answers 401: going on as a visitor would hide the mistake from its owner.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.credential = "session"  # type: ignore[attr-defined]
+        if request.path_info.startswith(INGEST_PREFIX):
+            refused = self._by_ingest_key(request)
+        elif secret := self._presented(request):
+            refused = self._by_token(request, secret)
+        else:
+            refused = None
+        return refused or self.get_response(request)
+
+    @staticmethod
+    def _presented(request: HttpRequest) -> str:
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return value.strip()
+        return request.headers.get("x-secret-key", "")
+
+    @staticmethod
+    def _by_token(request: HttpRequest, secret: str) -> HttpResponse | None:
+        token = tokens.find(secret)
+        if token is None:
+            return problem(
+                request,
+                401,
+                "invalid_token",
+                "This token is not valid or has ended. Make a new one on the tokens page.",
+            )
+        request.user = token.user
+        request.credential = token.scope  # type: ignore[attr-defined]
+        return None
+
+    @staticmethod
+    def _by_ingest_key(request: HttpRequest) -> HttpResponse | None:
+        key = request.path_info.removeprefix(INGEST_PREFIX).partition("/")[0]
+        user = ingest_key.owner(key)
+        if user is None:
+            token = tokens.find(key)
+            user = token.user if token and token.scope == Scope.INGEST else None
+        if user is None:
+            return problem(
+                request,
+                401,
+                "invalid_ingest_key",
+                "This ingest key is not valid. Copy your present one from the tokens page into opencode's configuration.",
+            )
+        request.user = user
+        request.credential = Scope.INGEST.value  # type: ignore[attr-defined]
+        return None
+
+

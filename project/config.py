@@ -1,0 +1,281 @@
+"""The one typed configuration: environment, then ``config.yaml``, then defaults that work."""
+
+import ipaddress
+import os
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+
+class ConfigurationError(Exception):
+    """A setting cannot be used; the message is one line for the person who starts the server."""
+
+
+class SharingPolicy(StrEnum):
+    """To whom links may open sessions in this installation."""
+
+    ANYONE = "anyone"
+    TEAM = "team"
+    OFF = "off"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class SqliteSynchronous(StrEnum):
+    NORMAL = "normal"
+    FULL = "full"
+
+
+def _split(value: object) -> object:
+    """Takes a list written with commas, as environment variables are."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+def _names(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Config(BaseSettings):
+    """Every setting of Gander. In ``config.yaml`` a setting bears its name in lower case without the prefix."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GANDER_",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        env_nested_delimiter=None,
+    )
+
+    host: str = Field(
+        "127.0.0.1",
+        validation_alias=_names("GANDER_HOST", "GOOSE_HOST", "host"),
+        description="Address the server listens on.",
+    )
+    port: int = Field(
+        3000,
+        ge=1,
+        le=65535,
+        validation_alias=_names("GANDER_PORT", "GOOSE_PORT", "port"),
+        description="Port the server listens on.",
+    )
+    data_dir: Path = Field(
+        Path("~/.local/share/gander"),
+        description="Directory for the SQLite database and the secret key, made with mode 0700.",
+    )
+    base_url: str = Field(
+        "",
+        description="Address people and agents use, such as `https://gander.example.org`; links are built from it. "
+        "Without it, links are built from each request's own host.",
+    )
+    allowed_hosts: Names = Field(
+        default_factory=list,
+        description="Further host names the server answers to, separated by commas. Loopback names and the base "
+        "URL's host are always allowed.",
+    )
+    trusted_proxies: Names = Field(
+        default_factory=list,
+        description="Addresses or networks (`10.0.0.0/8`) of reverse proxies whose `X-Forwarded-For`, "
+        "`X-Forwarded-Proto` and `X-Forwarded-Host` are believed, separated by commas.",
+    )
+    database_url: str = Field(
+        "",
+        validation_alias=_names("DATABASE_URL", "GANDER_DATABASE_URL", "database_url"),
+        description="PostgreSQL database, `postgres://user:password@host/name`. Without it, SQLite in the data "
+        "directory.",
+    )
+    sqlite_synchronous: SqliteSynchronous = Field(
+        SqliteSynchronous.NORMAL,
+        description="`normal`, or `full` to survive a power cut without losing the last moments, at the price of "
+        "slower writes.",
+    )
+    redis_url: str = Field(
+        "",
+        validation_alias=_names("REDIS_URL", "GANDER_REDIS_URL", "redis_url"),
+        description="Redis for messages between processes, `redis://host:6379/0`. Without it they stay in memory, "
+        "which is right for one process.",
+    )
+    secret_key: str = Field(
+        "",
+        description="Secret that signs cookies and derives keys, at least 32 characters. Without it, one is "
+        "generated and kept in the data directory.",
+    )
+    max_sync_mb: int = Field(64, ge=1, le=2048, description="Largest request body accepted, in megabytes.")
+    sharing: SharingPolicy = Field(
+        SharingPolicy.ANYONE,
+        description="Who may read a shared session: `anyone` with the link, the `team` (people with an account), "
+        "or nobody (`off`: every link goes dark at once).",
+    )
+    anonymous_shares: bool = Field(
+        False,
+        description="Whether opencode may share without any credential; such shares belong to nobody.",
+    )
+    anonymous_days: int = Field(
+        30, ge=1, le=3650, description="Days after which an anonymous share is deleted."
+    )
+    organisation: str = Field(
+        "Gander",
+        min_length=1,
+        max_length=80,
+        description="Name of this installation, as opencode shows it after `opencode console login`.",
+    )
+    opencode_config: dict[str, Any] = Field(
+        default_factory=dict,
+        description='opencode configuration handed to every signed-in opencode, such as `{"share": "auto"}`.',
+    )
+    threads: int = Field(
+        4, ge=1, le=64, description="Threads that answer requests; each keeps one database connection."
+    )
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="`debug`, `info`, `warning` or `error`."
+    )
+    debug: bool = Field(False, description="Django's debug pages, for development only.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _origin_only(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+            # opencode's importer takes only ORIGIN/share/<id>: a path prefix could never work.
+            raise ValueError("expected an origin such as https://gander.example.org, without a path")
+        if parts.query or parts.fragment or parts.username:
+            raise ValueError("expected an origin such as https://gander.example.org, and nothing more")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(f"expected addresses or networks, not {network!r}") from None
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"postgres", "postgresql"}:
+            raise ValueError("expected postgres://user:password@host/name")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_redis(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("expected redis://host:port/database")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        if value and len(value) < 32:
+            raise ValueError("expected at least 32 characters")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _at_home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = config_file()
+        if path is None:
+            return init_settings, env_settings
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, path)
+
+
+def setting_names(field: str) -> list[str]:
+    """All names under which a setting is read, the environment's own name first."""
+    alias = Config.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices]
+    return [f"GANDER_{field.upper()}", field]
+
+
+def config_file() -> Path | None:
+    """``config.yaml`` of ``GANDER_CONFIG_DIR`` (or ``GOOSE_CONFIG_DIR``), where there is one.
+
+    Raises:
+        ConfigurationError: the directory is named but holds no such file.
+    """
+    for name in ("GANDER_CONFIG_DIR", "GOOSE_CONFIG_DIR"):
+        if directory := os.environ.get(name):
+            path = Path(directory).expanduser() / "config.yaml"
+            if not path.is_file():
+                raise ConfigurationError(f"{name}: there is no config.yaml in {directory}")
+            return path
+    return None
+
+
+def _source(field: str, used: str) -> tuple[str, str]:
+    """The name by which the person gave the setting, and where."""
+    for name in setting_names(field):
+        if os.environ.get(name):
+            return name, "the environment"
+    return used, str(config_file())
+
+
+def _explain(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    used = str(problem["loc"][0])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"{used} in {config_file()} is not a setting; docs/configuration.md lists them all"
+    field = next((name for name in Config.model_fields if used in {name, *setting_names(name)}), used)
+    name, source = _source(field, used)
+    shown = "(hidden)" if field in {"secret_key", "database_url", "redis_url"} else repr(problem["input"])
+    return f"{name} = {shown} from {source} cannot be used: {message[0].lower()}{message[1:]}"
+
+
+def load() -> Config:
+    """Reads the configuration afresh.
+
+    Raises:
+        ConfigurationError: names the setting, where its value came from, and what is expected.
+    """
+    try:
+        return Config()
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+    except (yaml.YAMLError, OSError, UnicodeDecodeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{config_file() or 'the environment'} cannot be read: {reason}") from None
+
+
+@cache
+def get() -> Config:
+    """The configuration of this process, read once."""
+    return load()

@@ -1,0 +1,63 @@
+"""What stands in front of every request: health, proxies, CSRF."""
+
+import ipaddress
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+
+from project import health
+
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
+
+
+class HealthMiddleware:
+    """Answers the health checks under any host name: probes call by address."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        check = health.CHECKS.get(request.path_info)
+        return check() if check else self.get_response(request)
+
+
+class TrustedProxiesMiddleware:
+    """Believes forwarded headers from the configured proxies, and drops them from anyone else."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.networks = [ipaddress.ip_network(name, strict=False) for name in settings.GANDER.trusted_proxies]
+
+    def _trusted(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.networks)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        meta = request.META
+        if self.networks and self._trusted(meta.get("REMOTE_ADDR", "")):
+            hops = [hop.strip() for hop in meta.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+            # The nearest address that is not a proxy of ours is the client; what stands left of it anyone can write.
+            client = next((hop for hop in reversed(hops) if not self._trusted(hop)), None)
+            if client:
+                meta["REMOTE_ADDR"] = client
+        else:
+            for header in _FORWARDED:
+                meta.pop(header, None)
+        return self.get_response(request)
+
+
+class CsrfMiddleware(CsrfViewMiddleware):
+    """Django's protection, for requests that a cookie authenticates.
+
+    A token in a header, or a key in the path, is not sent by a browser on its own.
+    """
+
+    def process_view(self, request, view, args, kwargs):  # type: ignore[no-untyped-def]
+        if getattr(request, "credential", "session") != "session":
+            return None
+        return super().process_view(request, view, args, kwargs)

@@ -1,0 +1,108 @@
+"""A session as somebody may read it: whatever shows content goes through a :class:`Reading`.
+
+The owner's is made here; everyone else's in ``sharing.access``, with a mask.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from sessions_app.models import FileDiff, Item, Message, Part, Session
+
+Mask = Callable[[str, Any], Any]
+
+
+def unmasked(kind: str, data: Any) -> Any:
+    """What the owner sees: everything."""
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A session, and what of it may be read.
+
+    ``mask(kind, data)`` takes a session, message, part, diff or other item, and answers what may be shown of it.
+    """
+
+    session: Session
+    mask: Mask = unmasked
+    masked: bool = False
+
+    def info(self) -> Any:
+        """What the source said of the session, ``None`` where it said nothing."""
+        return None if self.session.info is None else self.mask("session", self.session.info)
+
+    def text(self, value: str) -> str:
+        """A title, a directory, a file's name."""
+        return str(self.mask("text", value))
+
+    @property
+    def title(self) -> str:
+        return self.text(self.session.shown_title)
+
+    @property
+    def directory(self) -> str:
+        return self.text(self.session.directory)
+
+    def messages(self) -> QuerySet[Message]:
+        """Messages in order; placeholders, of which nothing is known yet, are left out."""
+        return self.session.messages.filter(placeholder=False)
+
+    def message(self, row: Message) -> Any:
+        return self.mask("message", row.data)
+
+    def part(self, row: Part) -> Any:
+        return self.mask("part", row.data)
+
+    def diffs(self) -> list[FileDiff]:
+        """Every file changed: as the source says of the whole session, else the last change of each file."""
+        rows = list(self.session.diffs.filter(message=None)) or [
+            *{
+                row.file_digest: row
+                for row in self.session.diffs.order_by("message__created_at", "message__external_id")
+            }.values()
+        ]
+        for row in rows:
+            row.file = self.text(row.file)
+            row.patch = self.text(row.patch)
+        return sorted(rows, key=lambda row: row.file)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Every item as the source would send it, ``(kind, data)``, in the order of opencode's server.
+
+        That server sorts by the keys ``message/<id>``, ``model``, ``part/<message>/<id>``, ``session``,
+        ``session_diff``; further kinds stand where their names sort.
+        """
+        yield from (pair for _, _, pair in sorted(self._groups(), key=lambda group: group[:2]) for pair in pair())
+
+    def _groups(self) -> Iterator[tuple[str, int, Callable[[], Iterator[tuple[str, Any]]]]]:
+        yield "message/", 0, self._message_items
+        yield "part/", 0, self._part_items
+        if self.session.info is not None:
+            yield "session", 0, lambda: iter([("session", self.info())])
+        models = []
+        for number, row in enumerate(self.session.items.all()):
+            if row.kind == "model":
+                models.append(self.mask("model", row.data))
+            else:
+                yield self._key(row), number, self._one(row)
+        if models:
+            yield "model", 0, lambda: iter([("model", models)])
+
+    @staticmethod
+    def _key(row: Item) -> str:
+        return f"{row.kind}/{row.external_id}" if row.external_id else row.kind
+
+    def _one(self, row: Item) -> Callable[[], Iterator[tuple[str, Any]]]:
+        return lambda: iter([(row.kind, self.mask(row.kind, row.data))])
+
+    def _message_items(self) -> Iterator[tuple[str, Any]]:
+        for row in self.messages().order_by("external_id").only("data").iterator():
+            yield "message", self.message(row)
+
+    def _part_items(self) -> Iterator[tuple[str, Any]]:
+        rows = self.session.parts.order_by("message__external_id", "external_id")
+        for row in rows.only("data").iterator():
+            yield "part", self.part(row)

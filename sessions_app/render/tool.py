@@ -1,0 +1,250 @@
+"""What a tool call did, in words and pieces that its card shows."""
+
+import os.path
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sessions_app import json_text
+from sessions_app.text import line
+
+STATUSES = {"pending": "pending", "running": "running", "completed": "done", "error": "failed"}
+
+# Names that agents give to the same thing.
+_KINDS = {
+    "shell": "bash", "bash": "bash", "read": "read", "view": "read", "write": "write", "edit": "edit",
+    "multiedit": "edit", "apply_patch": "patch", "patch": "patch", "grep": "search", "glob": "search",
+    "list": "search", "ls": "search", "todowrite": "todo", "todoread": "todo", "task": "task", "agent": "task",
+    "webfetch": "web", "websearch": "web", "question": "question", "skill": "skill", "batch": "batch",
+}  # fmt: skip
+_VERBS = {
+    "bash": "Ran", "read": "Read", "write": "Wrote", "edit": "Edited", "patch": "Patched", "search": "Searched",
+    "todo": "Planned", "task": "Delegated", "web": "Fetched", "question": "Asked", "skill": "Loaded skill",
+    "batch": "Called",
+}  # fmt: skip
+
+
+def obj(value: object) -> dict[str, Any]:
+    """The value, where it is an object; an empty one otherwise."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def txt(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15 else None
+
+
+def pretty(value: object) -> str:
+    """JSON for people."""
+    import json
+
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):
+        return json_text.dumps(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool call as its card shows it."""
+
+    data: dict[str, Any]
+    directory: str = ""
+
+    @property
+    def name(self) -> str:
+        return txt(self.data.get("tool")) or "tool"
+
+    @property
+    def kind(self) -> str:
+        """Which card: a known kind, or ``generic``."""
+        return _KINDS.get(self.name.lower(), "generic")
+
+    @property
+    def verb(self) -> str:
+        return _VERBS.get(self.kind, self.name)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return obj(self.data.get("state"))
+
+    @property
+    def input(self) -> dict[str, Any]:
+        return obj(self.state.get("input"))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return obj(self.state.get("metadata"))
+
+    @property
+    def output(self) -> str:
+        output = self.state.get("output")
+        if isinstance(output, str):
+            return output
+        return pretty(output) if output is not None else txt(self.metadata.get("output"))
+
+    @property
+    def error(self) -> str:
+        error = self.state.get("error")
+        return error if isinstance(error, str) else pretty(error) if error else ""
+
+    @property
+    def exit_code(self) -> int | None:
+        code = number(self.metadata.get("exit"))
+        return None if code is None else int(code)
+
+    @property
+    def status(self) -> str:
+        """``pending``, ``running``, ``completed`` or ``error``; a command that exits with a number has failed."""
+        status = txt(self.state.get("status"))
+        if status == "completed" and self.exit_code:
+            return "error"
+        return status if status in STATUSES else "pending"
+
+    @property
+    def status_word(self) -> str:
+        if self.exit_code and txt(self.state.get("status")) == "completed":
+            return f"exit {self.exit_code}"
+        return STATUSES[self.status]
+
+    @property
+    def seconds(self) -> float | None:
+        times = obj(self.state.get("time"))
+        start, end = number(times.get("start")), number(times.get("end"))
+        return (end - start) / 1000 if start is not None and end is not None and end >= start else None
+
+    @property
+    def object(self) -> str:
+        """What it was done to, in one line."""
+        given = self.input
+        match self.kind:
+            case "bash":
+                found = txt(given.get("command"))
+            case "read" | "write" | "edit":
+                found = self.file
+            case "patch":
+                found = ", ".join(self.relative(file) for file in self._patched()) or txt(self.state.get("title"))
+            case "search":
+                found = " in ".join(
+                    filter(None, [txt(given.get("pattern")), self.relative(txt(given.get("path")))])
+                )
+            case "todo":
+                todos = self.todos
+                done = sum(todo["status"] == "completed" for todo in todos)
+                found = f"{done} of {len(todos)} done" if todos else ""
+            case "task":
+                found = txt(given.get("description"))
+            case "web":
+                found = txt(given.get("url")) or txt(given.get("query"))
+            case "question":
+                found = "; ".join(txt(obj(question).get("question")) for question in items(given.get("questions")))
+            case "skill":
+                found = txt(given.get("name"))
+            case "batch":
+                found = f"{len(self.calls)} tools"
+            case _:
+                found = ""
+        return line(found or txt(self.state.get("title")), 200)
+
+    @property
+    def file(self) -> str:
+        """The file that it is about, relative to the session's directory."""
+        for key in ("filePath", "file_path", "path", "filename"):
+            if path := txt(self.input.get(key)):
+                return self.relative(path)
+        return self.relative(txt(self.metadata.get("filepath")))
+
+    def relative(self, path: str) -> str:
+        """The path as seen from the session's directory, where it lies in it."""
+        if self.directory and path == self.directory:
+            return "."
+        if self.directory and path.startswith(self.directory.rstrip("/") + "/"):
+            return os.path.relpath(path, self.directory)
+        return path
+
+    @property
+    def patches(self) -> list[tuple[str, str]]:
+        """The file changes that it made, as ``(file, unified patch)``."""
+        found: list[tuple[str, str]] = []
+        for entry in map(obj, items(self.metadata.get("files"))):
+            patch = txt(entry.get("patch")) or txt(entry.get("diff"))
+            file = txt(entry.get("relativePath")) or txt(entry.get("filePath"))
+            if patch:
+                found.append((self.relative(file), patch))
+        if found:
+            return found
+        diff = obj(self.metadata.get("filediff"))
+        patch = txt(diff.get("patch")) or txt(self.metadata.get("diff"))
+        return [(self.file, patch)] if patch else []
+
+    def _patched(self) -> list[str]:
+        files = [obj(entry) for entry in items(self.metadata.get("files"))]
+        return [txt(entry.get("relativePath")) or txt(entry.get("filePath")) for entry in files]
+
+    @property
+    def todos(self) -> list[dict[str, str]]:
+        todos = items(self.metadata.get("todos")) or items(self.input.get("todos"))
+        return [
+            {"content": txt(obj(todo).get("content")), "status": txt(obj(todo).get("status")) or "pending"}
+            for todo in todos
+        ]
+
+    @property
+    def questions(self) -> list[dict[str, str]]:
+        answers = items(self.metadata.get("answers"))
+        asked = items(self.input.get("questions"))
+        return [
+            {
+                "question": txt(obj(question).get("question")),
+                "answer": ", ".join(map(txt, items(answers[index]))) if index < len(answers) else "",
+            }
+            for index, question in enumerate(asked)
+        ]
+
+    @property
+    def calls(self) -> list[dict[str, str]]:
+        """The calls inside a batch."""
+        return [
+            {"tool": txt(obj(call).get("tool")) or "tool", "input": pretty(obj(call).get("parameters"))}
+            for call in items(self.input.get("tool_calls"))
+        ]
+
+    @property
+    def diagnostics(self) -> list[str]:
+        """Errors that a language server reported on the changed file."""
+        by_file = obj(self.metadata.get("diagnostics"))
+        return [
+            f"{self.relative(str(file))}: {txt(obj(entry).get('message'))}"
+            for file, entries in by_file.items()
+            for entry in items(entries)
+            if obj(entry).get("severity") == 1
+        ][:20]
+
+    @property
+    def child_session(self) -> str:
+        """The source's id of the session that a task ran in."""
+        return txt(self.metadata.get("sessionId"))
+
+    @property
+    def url(self) -> str:
+        """The address that was fetched, where a browser may follow it."""
+        url = txt(self.input.get("url"))
+        try:
+            return url if urlsplit(url).scheme in {"http", "https"} else ""
+        except ValueError:
+            return ""
+
+    @property
+    def pretty_input(self) -> str:
+        return pretty(self.state.get("input")) if self.state.get("input") else ""
+
+    @property
+    def attachments(self) -> list[dict[str, Any]]:
+        return [obj(entry) for entry in items(self.state.get("attachments"))]

@@ -1,0 +1,145 @@
+"""Filters and tags for the pages that show sessions."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
+
+from sessions_app.render import ansi as _ansi
+from sessions_app.render import code as _code
+from sessions_app.render import markdown as _markdown
+from sessions_app.render import patch as _patch
+
+register = template.Library()
+
+HEAD_LINES = 20
+_HEAD_CHARACTERS = 4000
+
+
+@register.filter
+def markdown(text: object) -> SafeString:
+    return _markdown.markdown(text if isinstance(text, str) else "")
+
+
+@register.filter
+def plain(text: object) -> SafeString:
+    return _markdown.plain(text if isinstance(text, str) else "")
+
+
+@register.filter
+def is_image(url: object) -> bool:
+    """Whether this is a picture that stands in the data itself."""
+    return isinstance(url, str) and url[:60].lower().startswith(_markdown.IMAGE_DATA)
+
+
+@register.filter
+def patch_counts(patch: str) -> tuple[int, int]:
+    return _patch.counts(patch)
+
+
+@register.inclusion_tag("sessions_app/diff.html")
+def diff(patch: str, file: str = "") -> dict[str, Any]:
+    """A unified patch as a table of lines."""
+    lines = _patch.lines(patch, file)
+    return {"lines": lines, "cut": len(lines) >= _patch.MOST_LINES, "file": file}
+
+
+@register.inclusion_tag("sessions_app/output.html", takes_context=True)
+def output(context: dict[str, Any], text: str, label: str = "Output", form: str = "ansi", file: str = "") -> dict[str, Any]:
+    """Long text: its head, and how to get it whole; ``form`` is ``ansi``, ``code`` or ``markdown``."""
+    whole = bool(context.get("whole"))
+    text = text if isinstance(text, str) else ""
+    lines = text.count("\n") + 1
+    cut = not whole and (lines > HEAD_LINES + 5 or len(text) > _HEAD_CHARACTERS)
+    shown = "\n".join(text.split("\n", HEAD_LINES)[:HEAD_LINES])[:_HEAD_CHARACTERS] if cut else text
+    render = {"code": lambda value: _code.highlighted(value, file=file), "markdown": _markdown.markdown}
+    return {
+        "html": render.get(form, _ansi.ansi)(shown),
+        "form": form,
+        "label": label,
+        "cut": cut,
+        "lines": lines,
+        "characters": len(text),
+        "pk": context.get("pk"),
+        "base": context.get("base"),
+    }
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them."""
+    if seconds is None:
+        return ""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+@register.filter
+def short(number: float | None) -> str:
+    """A count rounded for people: 950, 12 k, 4.1 M."""
+    number = number or 0
+    for limit, divisor, unit in ((1000, 1, ""), (1_000_000, 1000, " k"), (1_000_000_000, 1_000_000, " M")):
+        if number < limit:
+            value = number / divisor
+            return f"{value:.0f}{unit}" if value >= 10 or divisor == 1 else f"{value:.1f}{unit}"
+    return f"{number / 1_000_000_000:.1f} G"
+
+
+@register.filter
+def dollars(amount: float) -> str:
+    return "$0" if not amount else f"${amount:.2f}" if amount >= 0.01 else f"${amount:.4f}"
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString:
+    """A time relative to now, the exact one on hover."""
+    if value is None:
+        return SafeString("")
+    exact = value.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        exact.strftime("%d %B %Y, %H:%M:%S UTC"),
+        _ago(timezone.now() - value, exact),
+    )
+
+
+def _ago(age: Any, exact: datetime) -> str:
+    seconds = age.total_seconds()
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min ago"
+    if seconds < 86400:
+        return f"{int(seconds // 3600)} h ago"
+    if seconds < 7 * 86400:
+        return f"{int(seconds // 86400)} d ago"
+    return exact.strftime("%d %b %Y")
+
+
+@register.filter
+def from_ms(value: object) -> datetime | None:
+    """A time of opencode's, in milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 4_102_444_800_000:
+        return None
+    return datetime.fromtimestamp(value / 1000, UTC)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of the sprite, hidden from screen readers: a word stands beside it."""
+    from django.templatetags.static import static
+
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("icons.svg"),
+        escape(name),
+    )

@@ -1,0 +1,23 @@
+"""Headers that every answer under a link bears."""
+
+import re
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+_LINKS = re.compile(r"^/(share|api/shares?|k)(/|$)")
+
+
+class ShareHeadersMiddleware:
+    """Keeps links out of caches, search engines and other sites' logs."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if _LINKS.match(request.path_info):
+            response["Referrer-Policy"] = "no-referrer"
+            response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+            response["Cache-Control"] = "private, no-store"
+        return response

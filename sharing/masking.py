@@ -1,0 +1,87 @@
+"""What readers other than the owner get to see of each object: the one place in the reading path where masking stands.
+
+Left out is what docs/sharing.md lists. Whatever is left stays valid for ``opencode import``: nothing required goes.
+"""
+
+import re
+from typing import Any
+
+_HOME = re.compile(r"(?:/home|/Users|[A-Za-z]:\\{1,2}Users)[\\/]{1,2}[^\\/\s\"'`<>:;,|?*]+|/root(?=/|\s|$|[\"'`:;,])")
+_ERROR_FIELDS = ("responseHeaders", "responseBody", "metadata")
+
+
+def mask(kind: str, data: Any) -> Any:
+    """What a reader may see of an object of this kind (``session``, ``message``, ``part``, ``model`` …)."""
+    return _texts(_REDUCED.get(kind, _as_it_is)(data))
+
+
+def _texts(value: Any) -> Any:
+    """The value with every text in it masked, keys included."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return {_text(key): _texts(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_texts(child) for child in value]
+    return value
+
+
+def _text(text: str) -> str:
+    # Home directories say who somebody is. Attachments are data, not paths.
+    if text.startswith("data:") or ("/" not in text and "\\" not in text):
+        return text
+    return _HOME.sub("~", text)
+
+
+def _as_it_is(data: Any) -> Any:
+    return data
+
+
+def _without(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in names}
+
+
+def _session(data: Any) -> Any:
+    # The address of the share would tie an imported copy to the original.
+    return _without(data, "share", "permission") if isinstance(data, dict) else data
+
+
+def _message(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    data = _without(data, "system")
+    if "error" in data:
+        data["error"] = _error(data["error"])
+    return data
+
+
+def _error(error: Any) -> Any:
+    if isinstance(error, dict) and isinstance(error.get("data"), dict):
+        return {**error, "data": _without(error["data"], *_ERROR_FIELDS)}
+    return error
+
+
+def _part(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    if data.get("synthetic") is True and "text" in data:
+        # Whole files that a mention pulled in.
+        return {**data, "text": ""}
+    if data.get("type") == "retry" and "error" in data:
+        return {**data, "error": _error(data["error"])}
+    return data
+
+
+def _model(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    data = {**data, **{name: {} for name in ("headers", "options") if name in data}}
+    if isinstance(data.get("api"), dict) and "url" in data["api"]:
+        data["api"] = {**data["api"], "url": ""}
+    if isinstance(data.get("variants"), dict):
+        # A variant's settings are request options too.
+        data["variants"] = {name: {} for name in data["variants"]}
+    return data
+
+
+_REDUCED = {"session": _session, "message": _message, "part": _part, "model": _model}

@@ -1,0 +1,26 @@
+"""A share's secret, with which opencode writes to it: derived, never stored."""
+
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from sessions_app.models import Session
+
+_SALT = "gander.share-secret"
+
+
+def _secret(share_id: str, epoch: int) -> str:
+    return salted_hmac(_SALT, f"{share_id}:{epoch}", algorithm="sha256").hexdigest()
+
+
+def of(session: Session) -> str:
+    """The secret of the session's share, from its link and epoch."""
+    return _secret(session.share_id, session.share_epoch)
+
+
+def fits(session: Session, secret: object) -> bool:
+    """Whether this is the share's secret, in constant time."""
+    return isinstance(secret, str) and constant_time_compare(of(session), secret)
+
+
+def fitted(share_id: str, secret: object) -> bool:
+    """Whether this was the secret of a share that is gone: only its holder is told that it existed."""
+    return isinstance(secret, str) and constant_time_compare(_secret(share_id, 0), secret)
