@@ -12,6 +12,7 @@ from ninja.utils import check_csrf
 from project.accounts.models import Scope, User
 from project.errors import problem
 from sessions_app.api import router as sessions_router
+from sessions_app.credentials import SESSION, credential
 from sessions_app.listing import BadCursor
 
 
@@ -23,13 +24,13 @@ class _Member(AuthBase):
     scopes: tuple[str, ...] = (Scope.FULL,)
 
     def __call__(self, request: HttpRequest) -> Any:
-        credential = request.credential  # type: ignore[attr-defined]
+        presented = credential(request)
         if not request.user.is_authenticated:
             return None
-        if credential == "session":
+        if presented == SESSION:
             if check_csrf(request):
                 raise HttpError(403, "The page was open for too long, or came from another site. Reload it.")
-        elif credential not in self.scopes:
+        elif presented not in self.scopes:
             raise HttpError(403, "This token may only share sessions. Use one that may do everything.")
         return request.user
 
@@ -40,10 +41,11 @@ class _Opencode(_Member):
     scopes = (Scope.FULL, Scope.OPENCODE)
 
 
-
-
 _ERRORS = {
-    code: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    code: {
+        "description": text,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
     for code, text in {
         400: "The request could not be read",
         401: "No valid credential",
@@ -129,7 +131,9 @@ def opencode_user(request: HttpRequest) -> Any:
     return {"id": _account_id(user), "email": user.email or user.get_username()}
 
 
-@router.get("/orgs", response=list[Organisation], auth=_Opencode(), summary="This installation, as opencode asks it")
+@router.get(
+    "/orgs", response=list[Organisation], auth=_Opencode(), summary="This installation, as opencode asks it"
+)
 def opencode_organisations(request: HttpRequest) -> Any:
     return [{"id": "org_gander", "name": settings.GANDER.organisation}]
 
@@ -153,7 +157,10 @@ def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 @api.exception_handler(AuthenticationError)
 def _unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
     response = problem(
-        request, 401, "unauthenticated", "Send Authorization: Bearer <token>; make a token on the tokens page."
+        request,
+        401,
+        "unauthenticated",
+        "Send Authorization: Bearer <token>; make a token on the tokens page.",
     )
     response["WWW-Authenticate"] = "Bearer"
     return response
@@ -175,4 +182,6 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
     # The first steps name where the value came from: body or query, and the parameter's own name.
     steps = [str(step) for step in first.get("loc", ()) if step not in ("body", "query", "path", "changes")]
-    return problem(request, 422, "invalid", f"{first.get('msg', 'This cannot be used')}.", ".".join(steps) or None)
+    return problem(
+        request, 422, "invalid", f"{first.get('msg', 'This cannot be used')}.", ".".join(steps) or None
+    )

@@ -4,13 +4,15 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-import django  # noqa: E402
-from django.conf import settings  # noqa: E402
-from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+import django
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
 
 django.setup(set_prefix=False)
 
 from project.request_pool import RequestPool  # noqa: E402
 from project.routing import Router  # noqa: E402
 
-application = Router(RequestPool(WSGIHandler(), settings.GANDER.threads, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+application = Router(
+    RequestPool(WSGIHandler(), settings.GANDER.threads, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+)

@@ -148,9 +148,7 @@ class Config(BaseSettings):
     threads: int = Field(
         4, ge=1, le=64, description="Threads that answer requests; each keeps one database connection."
     )
-    log_level: LogLevel = Field(
-        LogLevel.INFO, description="`debug`, `info`, `warning` or `error`."
-    )
+    log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`.")
     debug: bool = Field(False, description="Django's debug pages, for development only.")
 
     @field_validator("base_url")

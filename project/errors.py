@@ -34,7 +34,9 @@ def problem(
             error["field"] = field
         return JsonResponse({"error": error}, status=status)
     title = _TITLES.get(status, "That did not work")
-    return render(request, "error.html", {"title": title, "message": message, "status": status}, status=status)
+    return render(
+        request, "error.html", {"title": title, "message": message, "status": status}, status=status
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -47,7 +49,10 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problem(
-        request, 404, "not_found", "It does not exist, or it is not shared with you. Check the link, or sign in."
+        request,
+        404,
+        "not_found",
+        "It does not exist, or it is not shared with you. Check the link, or sign in.",
     )
 
 
@@ -64,5 +69,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return problem(
-        request, 403, "csrf", "The page was open for too long, or came from another site. Reload it and try again."
+        request,
+        403,
+        "csrf",
+        "The page was open for too long, or came from another site. Reload it and try again.",
     )

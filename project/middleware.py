@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
 from project import health
+from sessions_app.credentials import SESSION, credential
 
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
 
@@ -58,6 +59,6 @@ class CsrfMiddleware(CsrfViewMiddleware):
     """
 
     def process_view(self, request, view, args, kwargs):  # type: ignore[no-untyped-def]
-        if getattr(request, "credential", "session") != "session":
+        if credential(request) != SESSION:
             return None
         return super().process_view(request, view, args, kwargs)

@@ -54,7 +54,9 @@ class RequestPool:
             body.seek(0)
             loop = asyncio.get_running_loop()
             answer = _Answer(loop, send)
-            await loop.run_in_executor(self.executor, answer.run, self.application, _environ(scope, body, size))
+            await loop.run_in_executor(
+                self.executor, answer.run, self.application, _environ(scope, body, size)
+            )
             await answer.finish()
 
     async def _read(self, receive: ASGIReceiveCallable, body: IO[bytes]) -> int:
@@ -117,7 +119,9 @@ class _Answer:
         self.start = {
             "type": "http.response.start",
             "status": int(status[:3]),
-            "headers": [(name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers],
+            "headers": [
+                (name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers
+            ],
             "trailers": False,
         }
 
@@ -164,5 +168,7 @@ def _environ(scope: dict[str, Any], body: IO[bytes], size: int) -> dict[str, Any
             name = f"HTTP_{name}"
         value = raw_value.decode("latin-1")
         # A header given twice is one list (RFC 9110 §5.3), but cookies are joined their own way.
-        environ[name] = f"{environ[name]}{';' if name == 'HTTP_COOKIE' else ','}{value}" if name in environ else value
+        environ[name] = (
+            f"{environ[name]}{';' if name == 'HTTP_COOKIE' else ','}{value}" if name in environ else value
+        )
     return environ

@@ -18,7 +18,8 @@ class Router:
         hints.use_loop(asyncio.get_running_loop())
         if scope["type"] == "http":
             # daphne takes a root path from a header that any client may send.
-            await self.requests({**scope, "root_path": ""}, receive, send)
+            scope["root_path"] = ""
+            await self.requests(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4404, "reason": None})

@@ -59,7 +59,9 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
 class DrainingServer(Server):  # type: ignore[misc]
     """A daphne that, asked to stop, takes no new connections, lets running requests end, and only then goes."""
 
-    def __init__(self, application: Any, listener: socket.socket, *, largest_body: int, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, application: Any, listener: socket.socket, *, largest_body: int, on_ready: Callable[[], None]
+    ) -> None:
         super().__init__(
             application,
             endpoints=[f"fd:fileno={listener.fileno()}"],
@@ -76,7 +78,7 @@ class DrainingServer(Server):  # type: ignore[misc]
     def run(self) -> None:
         """Serves until SIGINT or SIGTERM; returns when everything has ended."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: reactor.callFromThread(self.drain))  # type: ignore[attr-defined]
+            signal.signal(number, lambda *_: reactor.callFromThread(self.drain))
         super().run()
 
     def listen_success(self, port: Any) -> None:
@@ -109,11 +111,15 @@ class DrainingServer(Server):  # type: ignore[misc]
         if left <= 0 or not self._busy():
             self.stop()
         else:
-            reactor.callLater(_STEP, self._wait, left - _STEP)  # type: ignore[attr-defined]
+            reactor.callLater(_STEP, self._wait, left - _STEP)
 
     def kill_all_applications(self) -> Any:
         """Cancels what still runs; daphne's own trips over connections whose request was never whole."""
-        running = [details["application_instance"] for details in self.connections.values() if "application_instance" in details]
+        running = [
+            details["application_instance"]
+            for details in self.connections.values()
+            if "application_instance" in details
+        ]
         for application in running:
             application.cancel()
         return Deferred.fromFuture(asyncio.gather(*running, return_exceptions=True))

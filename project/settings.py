@@ -86,9 +86,7 @@ def _databases() -> dict[str, dict[str, Any]]:
         # Requests run on a fixed pool of threads, so persistent connections are the pool.
         return {
             "default": {
-                **dj_database_url.parse(
-                    GANDER.database_url, conn_max_age=None, conn_health_checks=True
-                )
+                **dj_database_url.parse(GANDER.database_url, conn_max_age=None, conn_health_checks=True)
             }
         }
     return {

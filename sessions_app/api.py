@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
+from ninja import Status as Answer
 from pydantic import ConfigDict, Field
 
 from sessions_app import acts, json_text, listing
@@ -70,8 +71,6 @@ class SessionChanges(Schema):
 
 
 class SessionFilters(Schema):
-    model_config = ConfigDict(extra="forbid")
-
     q: str = Field("", max_length=200, description="Words in title or directory")
     source: Source | Literal[""] = ""
     shared: bool | None = None
@@ -81,8 +80,6 @@ class SessionFilters(Schema):
 
 
 class MessageCursor(Schema):
-    model_config = ConfigDict(extra="forbid")
-
     cursor: str = Field("", max_length=1200)
     limit: Limit = 50
 
@@ -131,18 +128,16 @@ def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
 @router.get("/sessions", response=SessionPage, summary="Your sessions, newest first")
 def list_sessions(request: HttpRequest, query: Query[SessionFilters]) -> Any:
     filters = listing.Filters(q=query.q, source=query.source, shared=query.shared, archived=query.archived)
-    rows, cursor = listing.page(
-        filters.of(Session.objects.owned_by(request.user)), query.cursor, query.limit
-    )
+    rows, cursor = listing.page(filters.of(Session.objects.owned_by(request.user)), query.cursor, query.limit)
     return {"items": [session_out(request, row) for row in rows], "next_cursor": cursor}
 
 
-@router.get("/sessions/{session_id}", response=SessionOut, summary="One session")
+@router.get("/sessions/{uuid:session_id}", response=SessionOut, summary="One session")
 def get_session(request: HttpRequest, session_id: uuid.UUID) -> Any:
     return session_out(request, _own(request, session_id))
 
 
-@router.patch("/sessions/{session_id}", response=SessionOut, summary="Rename, share or archive")
+@router.patch("/sessions/{uuid:session_id}", response=SessionOut, summary="Rename, share or archive")
 def change_session(request: HttpRequest, session_id: uuid.UUID, changes: SessionChanges) -> Any:
     try:
         session = acts.update(_own(request, session_id), **changes.model_dump(exclude_unset=True))
@@ -151,17 +146,17 @@ def change_session(request: HttpRequest, session_id: uuid.UUID, changes: Session
     return session_out(request, session)
 
 
-@router.delete("/sessions/{session_id}", response={204: None}, summary="Delete for good")
+@router.delete("/sessions/{uuid:session_id}", response={204: None}, summary="Delete for good")
 def delete_session(request: HttpRequest, session_id: uuid.UUID) -> Any:
     try:
         acts.delete(_own(request, session_id))
     except Session.DoesNotExist:
         raise Http404 from None
-    return 204, None
+    return Answer(204, None)
 
 
 @router.get(
-    "/sessions/{session_id}/messages",
+    "/sessions/{uuid:session_id}/messages",
     summary="Its messages in order, with their parts",
     openapi_extra={
         "responses": {

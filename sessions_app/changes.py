@@ -91,7 +91,7 @@ def from_item(item: object) -> Iterator[Change]:
             yield from _models(data)
         case _:
             own_id = data.get("id") if isinstance(data, dict) else None
-            yield ItemChange(kind, own_id if _is_id(own_id) else "", data)
+            yield ItemChange(kind, str(own_id) if _is_id(own_id) else "", data)
 
 
 def message(data: dict[str, Any]) -> MessageChange:

@@ -57,7 +57,9 @@ def parse(entries: Iterable[Any]) -> list[Diff]:
         patch = entry.get("patch")
         if not isinstance(patch, str):
             before, after = entry.get("before"), entry.get("after")
-            patch = unified(file, before if isinstance(before, str) else "", after if isinstance(after, str) else "")
+            patch = unified(
+                file, before if isinstance(before, str) else "", after if isinstance(after, str) else ""
+            )
         status = entry.get("status")
         found[file] = Diff(
             file=storable(file),
@@ -83,7 +85,9 @@ def unified(file: str, before: str, after: str) -> str:
     if len(old) + len(new) - 2 * (head + tail) <= _EXACT_LINES:
         # Only what lies between the common ends is compared, with three lines of each end as context.
         start, end = max(head - 3, 0), max(tail - 3, 0)
-        hunks = difflib.unified_diff(old[start : len(old) - end], new[start : len(new) - end], n=3, lineterm="")
+        hunks = difflib.unified_diff(
+            old[start : len(old) - end], new[start : len(new) - end], n=3, lineterm=""
+        )
         body = [_shifted(line, start) for line in list(hunks)[2:]]
     else:
         removed, added = old[head : len(old) - tail], new[head : len(new) - tail]

@@ -68,5 +68,5 @@ async def _send(groups: list[str], hint: dict[str, Any]) -> None:
         async with asyncio.timeout(_PATIENCE):
             for group in groups:
                 await layer.group_send(group, hint)
-    except Exception as error:  # noqa: BLE001: a write never fails because of the messenger
+    except Exception as error:
         logger.warning("a hint was dropped: %s: %s", type(error).__name__, error)

@@ -196,9 +196,7 @@ def _write_turn_diffs(session: Session, by_message: dict[int, list[diffs.Diff]])
     for some in _chunks(list(by_message)):
         for row in FileDiff.objects.filter(message_id__in=some):
             stored[row.message_id or 0][row.file_digest] = row
-    changed = {
-        key: found for key, found in by_message.items() if not _same(stored[key].values(), found)
-    }
+    changed = {key: found for key, found in by_message.items() if not _same(stored[key].values(), found)}
     touched = {diff.digest for found in changed.values() for diff in found}
     touched.update(digest for key in changed for digest in stored[key])
     before = _counted_files(session, touched)

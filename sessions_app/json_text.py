@@ -66,7 +66,7 @@ def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
     return True
 
 
-class JsonTextField(models.TextField):
+class JsonTextField(models.TextField):  # type: ignore[type-arg]
     """A text column that reads and writes JSON values."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
@@ -76,7 +76,7 @@ class JsonTextField(models.TextField):
         return value
 
     def get_prep_value(self, value: Any) -> Any:
-        return None if value is None else dumps(value)
+        return None if value is None and self.null else dumps(value)
 
     def value_to_string(self, obj: models.Model) -> str:
         return dumps(self.value_from_object(obj))

@@ -76,7 +76,9 @@ class Session(Totals):
     """One conversation with an agent."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="sessions")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="sessions"
+    )
     source = models.CharField(max_length=20, choices=Source, default=Source.API)
     external_id = models.CharField(max_length=ID_LENGTH)
     title = models.CharField(max_length=TITLE_LENGTH, blank=True)
@@ -193,7 +195,9 @@ class FileDiff(models.Model):
     """How one file changed: over a prompt's turn, or (without a message) over the whole session."""
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="diffs", db_index=False)
-    message = models.ForeignKey(Message, null=True, on_delete=models.CASCADE, related_name="diffs", db_index=False)
+    message = models.ForeignKey(
+        Message, null=True, on_delete=models.CASCADE, related_name="diffs", db_index=False
+    )
     file = models.TextField()
     # An index entry has a size limit, a file name has none.
     file_digest = models.CharField(max_length=32)
@@ -229,5 +233,3 @@ class Item(Row):
             models.UniqueConstraint(fields=("session", "kind", "external_id"), name="item_of_session"),
         )
         ordering = ("kind", "pk")
-
-

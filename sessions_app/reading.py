@@ -75,25 +75,20 @@ class Reading:
         That server sorts by the keys ``message/<id>``, ``model``, ``part/<message>/<id>``, ``session``,
         ``session_diff``; further kinds stand where their names sort.
         """
-        yield from (pair for _, _, pair in sorted(self._groups(), key=lambda group: group[:2]) for pair in pair())
-
-    def _groups(self) -> Iterator[tuple[str, int, Callable[[], Iterator[tuple[str, Any]]]]]:
-        yield "message/", 0, self._message_items
-        yield "part/", 0, self._part_items
+        sections: dict[str, Callable[[], Iterator[tuple[str, Any]]]] = {
+            "message/": self._message_items,
+            "part/": self._part_items,
+        }
         if self.session.info is not None:
-            yield "session", 0, lambda: iter([("session", self.info())])
-        models = []
-        for number, row in enumerate(self.session.items.all()):
-            if row.kind == "model":
-                models.append(self.mask("model", row.data))
-            else:
-                yield self._key(row), number, self._one(row)
-        if models:
-            yield "model", 0, lambda: iter([("model", models)])
-
-    @staticmethod
-    def _key(row: Item) -> str:
-        return f"{row.kind}/{row.external_id}" if row.external_id else row.kind
+            sections["session"] = lambda: iter([("session", self.info())])
+        rows = list(self.session.items.all())
+        if models := [self.mask("model", row.data) for row in rows if row.kind == "model"]:
+            sections["model"] = lambda: iter([("model", models)])
+        for row in rows:
+            if row.kind != "model":
+                sections[f"{row.kind}/{row.external_id}" if row.external_id else row.kind] = self._one(row)
+        for key in sorted(sections):
+            yield from sections[key]()
 
     def _one(self, row: Item) -> Callable[[], Iterator[tuple[str, Any]]]:
         return lambda: iter([(row.kind, self.mask(row.kind, row.data))])

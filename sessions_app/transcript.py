@@ -14,6 +14,7 @@ from sessions_app.models import Message, Part
 from sessions_app.reading import Reading
 from sessions_app.render.part import error_of, part_html
 from sessions_app.render.tool import obj, txt
+from sessions_app.text import storable_throughout
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,15 @@ def context(request: HttpRequest, reading: Reading, base: str) -> dict[str, Any]
         if "at" in asked:
             page = window.around(reading, asked["at"])
         else:
-            page = window.before_or_after(reading, before=asked.get("before", ""), after=asked.get("after", ""))
+            page = window.before_or_after(
+                reading, before=asked.get("before", ""), after=asked.get("after", "")
+            )
     except BadCursor as error:
         raise Http404 from error
     return {
         "reading": reading,
         "session": reading.session,
-        "messages": shown(reading, page.messages, base),
+        "shown_messages": shown(reading, page.messages, base),
         "previous": page.before,
         "next": page.after,
         "changes": reading.diffs(),
@@ -90,7 +93,7 @@ def shown(reading: Reading, messages: list[Message], base: str) -> list[ShownMes
     return [
         ShownMessage(
             row=row,
-            data=obj(reading.message(row)),
+            data=obj(storable_throughout(reading.message(row))),
             parts=[part_html(reading, part, role=row.role, base=base) for part in row.parts.all()],
             source=reading.session.get_source_display(),
             reverted=bool(reverted_from) and row.external_id >= reverted_from,

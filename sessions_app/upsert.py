@@ -5,9 +5,11 @@ Building instances and their SQL is most of what a batch would cost otherwise: f
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, models
+
+_FOREIGN = {"session_id", "message_id"}
 
 
 def insert_or_update(model: type[models.Model], key: tuple[str, ...], rows: Sequence[dict[str, Any]]) -> None:
@@ -46,27 +48,34 @@ def _rest(key: tuple[str, ...], columns: tuple[str, ...]) -> list[str]:
 
 
 @cache
-def _statements(model: type[models.Model], key: tuple[str, ...], columns: tuple[str, ...]) -> tuple[str, str, str]:
+def _statements(
+    model: type[models.Model], key: tuple[str, ...], columns: tuple[str, ...]
+) -> tuple[str, str, str]:
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
     names = ", ".join(quote(name) for name in columns)
     marks = ", ".join(["%s"] * len(columns))
     target = ", ".join(quote(name) for name in key)
-    insert = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({target})"
+    # Names are our own models'; values are passed as parameters.
+    insert = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({target})"  # noqa: S608
     rest = _rest(key, columns)
-    update = (
-        f"UPDATE {table} SET {', '.join(f'{quote(name)} = %s' for name in rest)} "
-        f"WHERE {' AND '.join(f'{quote(name)} = %s' for name in key)} AND {quote('revision')} < %s"
-    )
+    fields = ", ".join(f"{quote(name)} = %s" for name in rest)
+    where = " AND ".join(f"{quote(name)} = %s" for name in key)
+    update = f"UPDATE {table} SET {fields} WHERE {where} AND {quote('revision')} < %s"  # noqa: S608
     assignments = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in rest)
     return insert, update, assignments
 
 
-def _values(model: type[models.Model], columns: tuple[str, ...], rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
+def _values(
+    model: type[models.Model], columns: tuple[str, ...], rows: Sequence[dict[str, Any]]
+) -> list[list[Any]]:
     """The rows as the driver takes them; only columns whose values it does not take as they are cost a call."""
     converted = []
     for name in columns:
-        field = model._meta.get_field(name.removesuffix("_id") if name.endswith("_id") and name != "external_id" else name)
+        field = cast(
+            "models.Field[Any, Any]",
+            model._meta.get_field(name.removesuffix("_id") if name in _FOREIGN else name),
+        )
         plain = isinstance(field, (models.CharField, models.BooleanField, models.IntegerField))
         converted.append(None if plain else field.get_db_prep_save)
     return [

@@ -35,7 +35,9 @@ def before_or_after(reading: Reading, *, before: str = "", after: str = "", size
         found = list(_earlier(rows, *_read(before)).order_by("-created_at", "-external_id")[: size + 1])
         more = len(found) > size
         messages = found[:size][::-1]
-        return Page(messages, _cursor(messages[0]) if more else None, _cursor(messages[-1]) if messages else None)
+        return Page(
+            messages, _cursor(messages[0]) if more else None, _cursor(messages[-1]) if messages else None
+        )
     if after:
         rows = _later(rows, *_read(after))
     found = list(rows[: size + 1])
@@ -54,7 +56,9 @@ def around(reading: Reading, external_id: str, size: int = SIZE) -> Page:
         return before_or_after(reading, size=size)
     rows = _with_parts(reading)
     lead = list(
-        _earlier(rows, target.created_at, target.external_id).order_by("-created_at", "-external_id")[: size // 5 + 1]
+        _earlier(rows, target.created_at, target.external_id).order_by("-created_at", "-external_id")[
+            : size // 5 + 1
+        ]
     )
     more_before = len(lead) > size // 5
     lead = lead[: size // 5][::-1]

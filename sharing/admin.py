@@ -19,8 +19,10 @@ class SessionLinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ("close_links", "reset_links")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SessionLink]:
-        return super().get_queryset(request).only(
-            "id", "share_id", "owner", "source", "shared", "created_at", "updated_at", "revision"
+        return (
+            super()
+            .get_queryset(request)
+            .only("id", "share_id", "owner", "source", "shared", "created_at", "updated_at", "revision")
         )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -30,7 +32,9 @@ class SessionLinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_actions(self, request: HttpRequest) -> dict[str, object]:  # type: ignore[override]
-        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+        return {
+            name: action for name, action in super().get_actions(request).items() if name != "delete_selected"
+        }
 
     @admin.action(description="Close the selected links", permissions=["change"])
     def close_links(self, request: HttpRequest, links: QuerySet[SessionLink]) -> None:

@@ -6,7 +6,9 @@ Left out is what docs/sharing.md lists. Whatever is left stays valid for ``openc
 import re
 from typing import Any
 
-_HOME = re.compile(r"(?:/home|/Users|[A-Za-z]:\\{1,2}Users)[\\/]{1,2}[^\\/\s\"'`<>:;,|?*]+|/root(?=/|\s|$|[\"'`:;,])")
+_HOME = re.compile(
+    r"(?:/home|/Users|[A-Za-z]:\\{1,2}Users)[\\/]{1,2}[^\\/\s\"'`<>:;,|?*]+|/root(?=/|\s|$|[\"'`:;,])"
+)
 _ERROR_FIELDS = ("responseHeaders", "responseBody", "metadata")
 
 

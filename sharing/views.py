@@ -37,6 +37,4 @@ def shared_session(request: HttpRequest, share_id: str) -> HttpResponse:
 @require_safe
 def whole_part(request: HttpRequest, share_id: str, pk: int) -> HttpResponse:
     """One part of it with its output complete, masked like the page."""
-    return part_response(
-        request, _open(request, share_id), pk, reverse("shared-session", args=[share_id])
-    )
+    return part_response(request, _open(request, share_id), pk, reverse("shared-session", args=[share_id]))

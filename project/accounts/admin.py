@@ -17,7 +17,7 @@ admin.site.index_title = "Members, tokens and links"
 
 
 @admin.register(User)
-class MemberAdmin(UserAdmin):
+class MemberAdmin(UserAdmin):  # type: ignore[type-arg]
     list_display = ("username", "email", "is_staff", "is_active", "last_login", "date_joined")
 
 

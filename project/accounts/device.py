@@ -71,7 +71,9 @@ def code(request: HttpRequest) -> HttpResponse:
             raise _OAuthError("slow_down", "Too many sign-ins are waiting; try again in a few minutes.")
         device_code = new_secret()
         login = DeviceLogin.objects.create(
-            device_digest=digest(device_code), user_code=_new_user_code(), client_name=_client_name(request, client)
+            device_digest=digest(device_code),
+            user_code=_new_user_code(),
+            client_name=_client_name(request, client),
         )
     except _OAuthError as error:
         return _refused(error)

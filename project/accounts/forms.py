@@ -30,7 +30,9 @@ class TokenForm(forms.Form):
     """A new token."""
 
     name = forms.CharField(
-        max_length=100, label="Name", widget=forms.TextInput(attrs={"placeholder": "laptop", "autocomplete": "off"})
+        max_length=100,
+        label="Name",
+        widget=forms.TextInput(attrs={"placeholder": "laptop", "autocomplete": "off"}),
     )
     scope = forms.ChoiceField(
         choices=[(scope.value, scope.label) for scope in (Scope.FULL, Scope.INGEST)], label="May do"
@@ -43,7 +45,9 @@ class DeviceForm(forms.Form):
     user_code = forms.CharField(
         max_length=20,
         label="Code",
-        widget=forms.TextInput(attrs={"placeholder": "XXXX-XXXX", "autocomplete": "off", "autocapitalize": "characters"}),
+        widget=forms.TextInput(
+            attrs={"placeholder": "XXXX-XXXX", "autocomplete": "off", "autocapitalize": "characters"}
+        ),
     )
 
     def clean_user_code(self) -> str:

@@ -1,6 +1,6 @@
 """Who a request's client is: a browser's session, a program's token, or an ingest key in the path.
 
-Lower floors read ``request.user`` and ``request.credential`` and need not know how either was found.
+Lower floors read ``request.user`` and ``sessions_app.credentials`` and need not know how either was found.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from project.accounts import ingest_key, tokens
 from project.accounts.models import Scope
 from project.errors import problem
+from sessions_app.credentials import note_credential
 
 INGEST_PREFIX = "/k/"
 
@@ -17,15 +18,13 @@ INGEST_PREFIX = "/k/"
 class IdentityMiddleware:
     """Sets ``request.user`` from a program's credential, where there is one.
 
-    ``request.credential`` is ``"session"`` for a browser (and for nobody), otherwise the token's scope. A credential
-    that is presented but not valid answers 401: going on as a visitor would hide the mistake from its owner.
+    A credential that is presented but not valid answers 401: going on as a visitor would hide the mistake from its owner.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.credential = "session"  # type: ignore[attr-defined]
         if request.path_info.startswith(INGEST_PREFIX):
             refused = self._by_ingest_key(request)
         elif secret := self._presented(request):
@@ -52,7 +51,7 @@ class IdentityMiddleware:
                 "This token is not valid or has ended. Make a new one on the tokens page.",
             )
         request.user = token.user
-        request.credential = token.scope  # type: ignore[attr-defined]
+        note_credential(request, token.scope)
         return None
 
     @staticmethod
@@ -70,7 +69,5 @@ class IdentityMiddleware:
                 "This ingest key is not valid. Copy your present one from the tokens page into opencode's configuration.",
             )
         request.user = user
-        request.credential = Scope.INGEST.value  # type: ignore[attr-defined]
+        note_credential(request, Scope.INGEST)
         return None
-
-

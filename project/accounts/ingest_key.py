@@ -24,7 +24,13 @@ def of(user: User) -> str:
 def owner(key: str) -> User | None:
     """The active user whose present key this is."""
     number, dash, _ = key.removeprefix("k").partition("-")
-    if not key.startswith("k") or not dash or not number.isascii() or not number.isdigit() or len(number) > 18:
+    if (
+        not key.startswith("k")
+        or not dash
+        or not number.isascii()
+        or not number.isdigit()
+        or len(number) > 18
+    ):
         return None
     user = User.objects.filter(pk=int(number), is_active=True).first()
     return user if user and constant_time_compare(of(user), key) else None

@@ -41,7 +41,9 @@ class DeviceLogin(models.Model):
 
     LIFETIME = timedelta(minutes=15)
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="logins")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="logins"
+    )
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     device_digest = models.CharField(max_length=64, unique=True)
     user_code = models.CharField(max_length=9, unique=True, null=True)
@@ -75,11 +77,15 @@ class Token(models.Model):
     PREFIX = "gander_"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
-    login = models.ForeignKey(DeviceLogin, null=True, on_delete=models.CASCADE, related_name="tokens", editable=False)
+    login = models.ForeignKey(
+        DeviceLogin, null=True, on_delete=models.CASCADE, related_name="tokens", editable=False
+    )
     name = models.CharField(max_length=100)
     scope = models.CharField(max_length=10, choices=Scope, default=Scope.FULL)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=16, editable=False, help_text="The secret's first characters, to tell tokens apart")
+    hint = models.CharField(
+        max_length=16, editable=False, help_text="The secret's first characters, to tell tokens apart"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, editable=False)

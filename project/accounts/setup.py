@@ -9,7 +9,9 @@ from project.accounts.models import User
 
 def _token() -> str:
     # Of the installation's secret alone, so that every process and every restart names the same link.
-    return salted_hmac("gander.set-up", "first account", secret=settings.SECRET_KEY, algorithm="sha256").hexdigest()[:43]
+    return salted_hmac(
+        "gander.set-up", "first account", secret=settings.SECRET_KEY, algorithm="sha256"
+    ).hexdigest()[:43]
 
 
 def needed() -> bool:

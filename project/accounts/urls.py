@@ -8,7 +8,11 @@ from project.accounts import device, views
 app_name = "accounts"
 
 urlpatterns = [
-    path("sign-in", auth.LoginView.as_view(template_name="accounts/sign_in.html", redirect_authenticated_user=True), name="sign-in"),
+    path(
+        "sign-in",
+        auth.LoginView.as_view(template_name="accounts/sign_in.html", redirect_authenticated_user=True),
+        name="sign-in",
+    ),
     path("sign-out", auth.LogoutView.as_view(), name="sign-out"),
     path(
         "password",

@@ -28,7 +28,10 @@ def _user(request: HttpRequest) -> User:
 def locked_out(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
     """After too many wrong passwords."""
     return problem(
-        request, 429, "too_many_tries", "Too many wrong passwords. Wait a quarter of an hour, or ask an admin."
+        request,
+        429,
+        "too_many_tries",
+        "Too many wrong passwords. Wait a quarter of an hour, or ask an admin.",
     )
 
 
@@ -92,7 +95,9 @@ def token_list(request: HttpRequest) -> HttpResponse:
             "form": form,
             "secret": secret,
             "tokens": Token.objects.filter(user=user, login=None),
-            "logins": DeviceLogin.objects.filter(user=user, state=DeviceLogin.State.SIGNED_IN).order_by("-created_at"),
+            "logins": DeviceLogin.objects.filter(user=user, state=DeviceLogin.State.SIGNED_IN).order_by(
+                "-created_at"
+            ),
         },
     )
 
@@ -138,5 +143,7 @@ def confirm_device(request: HttpRequest) -> HttpResponse:
         else:
             login = device.waiting(user_code)
         if login is None:
-            form.add_error("user_code", "No sign-in waits with this code. Start it again, and use the new code.")
+            form.add_error(
+                "user_code", "No sign-in waits with this code. Start it again, and use the new code."
+            )
     return render(request, "accounts/device.html", {"form": form, "login": login, "done": done})

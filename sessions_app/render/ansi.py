@@ -24,7 +24,7 @@ def ansi(text: str) -> SafeString:
         if match[2] == "m":
             colour = _select(match[1], style, colour)
     _write(out, text[position:], style, colour)
-    return mark_safe("".join(out))  # noqa: S308: escaped piece by piece
+    return mark_safe("".join(out))  # noqa: S308 - escaped piece by piece
 
 
 def stripped(text: str) -> str:

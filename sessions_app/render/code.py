@@ -17,10 +17,16 @@ _FORMATTER = HtmlFormatter(nowrap=True, classprefix="t-")
 
 def highlighted(text: str, *, language: str = "", file: str = "") -> SafeString:
     """The text with spans for its tokens; escaped only, where it is too long or its language unknown."""
-    lexer = _by_name(language.lower()[:50]) if language else _by_file(file.rpartition("/")[2][:255]) if file else None
+    lexer = (
+        _by_name(language.lower()[:50])
+        if language
+        else _by_file(file.rpartition("/")[2][:255])
+        if file
+        else None
+    )
     if lexer is None or len(text) > LONGEST_HIGHLIGHTED or longest_line(text) > LONGEST_LINE:
         return escape(text)
-    return mark_safe(pygments_highlight(text, lexer, _FORMATTER))  # noqa: S308: Pygments escapes
+    return mark_safe(pygments_highlight(text, lexer, _FORMATTER))  # noqa: S308 - Pygments escapes
 
 
 def longest_line(text: str) -> int:

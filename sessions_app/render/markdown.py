@@ -18,7 +18,24 @@ LONGEST = 500_000
 
 _CLEANER = nh3.Cleaner(
     tags={
-        *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "em", "strong", "s", "blockquote", "ul", "ol", "li"),
+        *(
+            "p",
+            "br",
+            "hr",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "em",
+            "strong",
+            "s",
+            "blockquote",
+            "ul",
+            "ol",
+            "li",
+        ),
         *("a", "code", "pre", "span", "div", "table", "thead", "tbody", "tr", "th", "td", "input", "img"),
     },
     attributes={
@@ -67,7 +84,9 @@ class _Renderer(RendererHTML):
         )
 
     def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        return f'<div class="code"><pre tabindex="0"><code>{escape(tokens[index].content)}</code></pre></div>\n'
+        return (
+            f'<div class="code"><pre tabindex="0"><code>{escape(tokens[index].content)}</code></pre></div>\n'
+        )
 
     def th_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return _cell(tokens[index])
@@ -104,9 +123,9 @@ def markdown(text: str) -> SafeString:
         html = _MARKDOWN.render(text)
     except RecursionError:
         return plain(text)
-    return mark_safe(_CLEANER.clean(html))  # noqa: S308: nh3's output
+    return mark_safe(_CLEANER.clean(html))  # noqa: S308 - nh3's output
 
 
 def plain(text: str) -> SafeString:
     """The text as it was typed."""
-    return mark_safe(f'<p class="typed">{escape(text)}</p>')  # noqa: S308: escaped
+    return mark_safe(f'<p class="typed">{escape(text)}</p>')  # noqa: S308 - escaped

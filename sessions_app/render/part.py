@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 from sessions_app.models import Part
 from sessions_app.reading import Reading
 from sessions_app.render.tool import Tool, items, obj, pretty, txt
+from sessions_app.text import storable_throughout
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +38,22 @@ def part_html(reading: Reading, part: Part, *, role: str, whole: bool = False, b
         html = _render(reading, part, role, whole, base)
         if not whole and len(html) < 200_000:
             cache.set(key, str(html), _KEPT_SECONDS)
-    return mark_safe(html)  # noqa: S308: templates escape
+    return mark_safe(html)  # noqa: S308 - templates escape
 
 
 def _render(reading: Reading, part: Part, role: str, whole: bool, base: str) -> str:
     data: Any = None
     try:
-        data = obj(reading.part(part))
+        data = obj(storable_throughout(reading.part(part)))
         kind = txt(data.get("type"))
-        context = {"part": data, "pk": part.pk, "id": part.external_id, "role": role, "whole": whole, "base": base}
+        context = {
+            "part": data,
+            "pk": part.pk,
+            "id": part.external_id,
+            "role": role,
+            "whole": whole,
+            "base": base,
+        }
         if kind == "tool":
             tool = Tool(data, reading.directory)
             return render_to_string(f"sessions_app/tools/{tool.kind}.html", {**context, "tool": tool})

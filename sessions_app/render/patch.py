@@ -8,7 +8,19 @@ from django.utils.safestring import SafeString
 from sessions_app.render.code import highlighted
 
 _HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)$")
-_HEAD = ("--- ", "+++ ", "Index: ", "====", "diff ", "index ", "*** ", "new file", "deleted file", "similarity", "rename ")
+_HEAD = (
+    "--- ",
+    "+++ ",
+    "Index: ",
+    "====",
+    "diff ",
+    "index ",
+    "*** ",
+    "new file",
+    "deleted file",
+    "similarity",
+    "rename ",
+)
 MOST_LINES = 5000
 
 

@@ -38,7 +38,11 @@ def txt(value: object) -> str:
 
 
 def number(value: object) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15 else None
+    return (
+        value
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
+        else None
+    )
 
 
 def pretty(value: object) -> str:
@@ -130,7 +134,9 @@ class Tool:
             case "read" | "write" | "edit":
                 found = self.file
             case "patch":
-                found = ", ".join(self.relative(file) for file in self._patched()) or txt(self.state.get("title"))
+                found = ", ".join(self.relative(file) for file in self._patched()) or txt(
+                    self.state.get("title")
+                )
             case "search":
                 found = " in ".join(
                     filter(None, [txt(given.get("pattern")), self.relative(txt(given.get("path")))])
@@ -144,7 +150,9 @@ class Tool:
             case "web":
                 found = txt(given.get("url")) or txt(given.get("query"))
             case "question":
-                found = "; ".join(txt(obj(question).get("question")) for question in items(given.get("questions")))
+                found = "; ".join(
+                    txt(obj(question).get("question")) for question in items(given.get("questions"))
+                )
             case "skill":
                 found = txt(given.get("name"))
             case "batch":

@@ -48,7 +48,9 @@ def diff(patch: str, file: str = "") -> dict[str, Any]:
 
 
 @register.inclusion_tag("sessions_app/output.html", takes_context=True)
-def output(context: dict[str, Any], text: str, label: str = "Output", form: str = "ansi", file: str = "") -> dict[str, Any]:
+def output(
+    context: dict[str, Any], text: str, label: str = "Output", form: str = "ansi", file: str = ""
+) -> dict[str, Any]:
     """Long text: its head, and how to get it whole; ``form`` is ``ansi``, ``code`` or ``markdown``."""
     whole = bool(context.get("whole"))
     text = text if isinstance(text, str) else ""

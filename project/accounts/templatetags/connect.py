@@ -15,4 +15,8 @@ def connect_agents(context: dict[str, Any]) -> dict[str, Any]:
     """The lines to copy for opencode and for scripts."""
     request = context["request"]
     address = base_url(request)
-    return {"address": address, "ingest_url": f"{address}/k/{ingest_key.of(request.user)}", "request": request}
+    return {
+        "address": address,
+        "ingest_url": f"{address}/k/{ingest_key.of(request.user)}",
+        "request": request,
+    }

@@ -70,7 +70,11 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
         except (DatabaseError, OSError) as error:
             reason = " ".join(str(error).split())
-            name = "the database of DATABASE_URL" if settings.GANDER.database_url else str(settings.DATABASES["default"]["NAME"])
+            name = (
+                "the database of DATABASE_URL"
+                if settings.GANDER.database_url
+                else str(settings.DATABASES["default"]["NAME"])
+            )
             raise CommandError(f"{name} cannot be used: {reason}") from None
         finally:
             connection.close()

@@ -13,7 +13,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the user name")
-        parser.add_argument("--scope", choices=[Scope.FULL.value, Scope.INGEST.value], default=Scope.FULL.value)
+        parser.add_argument(
+            "--scope", choices=[Scope.FULL.value, Scope.INGEST.value], default=Scope.FULL.value
+        )
         parser.add_argument("--name", dest="label", default="command line", help="what to call the token")
 
     def handle(self, *args: Any, **options: Any) -> None:

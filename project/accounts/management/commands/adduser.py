@@ -12,7 +12,9 @@ from project.accounts.models import User
 
 
 class Command(BaseCommand):
-    help = "Adds an account. The password is read from standard input; without one, it is generated and printed."
+    help = (
+        "Adds an account. The password is read from standard input; without one, it is generated and printed."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the user name")

@@ -1,0 +1,44 @@
+# Two commands do everything: `make run` and `make test`. The others are their pieces.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup run test check bench fmt lock
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: setup
+	@exec $(BIN)/python manage.py serve
+
+test: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m tests
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	GANDER_DATA_DIR=$(VENV)/check $(BIN)/mypy
+	$(BIN)/lint-imports
+	GANDER_DATA_DIR=$(VENV)/check $(BIN)/python manage.py makemigrations --check --dry-run
+	GANDER_DATA_DIR=$(VENV)/check GANDER_BASE_URL=https://gander.example.org $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m benchmarks
+
+fmt: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Needs uv. The lock files hold hashes and no index.
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements-dev.lock

@@ -1,0 +1,139 @@
+"""The pages as a person gets them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from project.accounts import ingest_key
+from project.accounts.models import User
+from sessions_app import ingest
+from sessions_app.changes import from_item
+from sessions_app.models import Session
+from tests import factories
+from tests.recordings import lines, share_data
+
+Browsers = Callable[[User | None], Client]
+
+
+def test_the_empty_list_shows_how_to_connect_with_ones_own_key(alice: User, browser_of: Browsers) -> None:
+    page = browser_of(alice).get("/sessions").content.decode()
+    assert f"http://testserver/k/{ingest_key.of(alice)}" in page
+    assert "opencode console login http://testserver" in page
+
+
+def test_the_list_says_what_a_row_needs(alice: User, browser_of: Browsers) -> None:
+    factories.session(alice, shared=True)
+    page = browser_of(alice).get("/sessions").content.decode()
+    for text in (
+        "Add a greet function",
+        "opencode",
+        "/home/alice/app",
+        "stub-model",
+        "Shared",
+        "2 messages",
+        "$0.25",
+        "123 tokens",
+    ):
+        assert text in page, text
+
+
+def test_a_search_without_hits_offers_the_way_back(alice: User, browser_of: Browsers) -> None:
+    factories.session(alice)
+    page = browser_of(alice).get("/sessions", {"q": "zzz"}).content.decode()
+    assert "No session fits" in page and 'value="zzz"' in page
+
+
+@pytest.mark.parametrize(
+    "query", [{"cursor": "junk"}, {"source": "x"}, {"shared": "x"}, {"q": "\0%_"}, {"archived": "9"}]
+)
+def test_odd_queries_are_no_errors(alice: User, browser_of: Browsers, query: dict[str, str]) -> None:
+    factories.session(alice)
+    assert browser_of(alice).get("/sessions", query).status_code in (200, 302)
+
+
+def test_queries_of_the_list_do_not_follow_its_length(
+    alice: User, browser_of: Browsers, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(30):
+        factories.session(alice, factories.session_item(), external_id=str(number))
+    client = browser_of(alice)
+    with django_assert_max_num_queries(6):
+        client.get("/sessions")
+
+
+def test_forms_rename_share_archive_and_delete_without_javascript(alice: User, browser_of: Browsers) -> None:
+    session, client = factories.session(alice), browser_of(alice)
+    change = f"/sessions/{session.pk}/change"
+    client.post(change, {"title": "New name"})
+    client.post(change, {"shared": "1"})
+    client.post(change, {"archived": "1"})
+    session.refresh_from_db()
+    assert (session.title, session.shared, session.archived_at is not None) == ("New name", True, True)
+    client.post(change, {"shared": "0"})
+    session.refresh_from_db()
+    assert not session.shared
+    client.post(f"/sessions/{session.pk}/delete")
+    assert not Session.objects.exists()
+
+
+def test_readers_get_no_controls(alice: User, client: Client) -> None:
+    session = factories.session(alice, shared=True)
+    page = client.get(f"/share/{session.share_id}").content.decode()
+    for control in ("csrfmiddlewaretoken", "share-dialog", "delete-dialog", "data-rename", str(session.pk)):
+        assert control not in page, control
+
+
+def test_the_owner_may_read_as_a_reader(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, shared=True)
+    page = browser_of(alice).get(f"/share/{session.share_id}?view=reader").content.decode()
+    assert "~/app" in page and "/home/alice" not in page
+
+
+def test_a_long_session_is_read_window_by_window(alice: User, browser_of: Browsers) -> None:
+    items = [factories.user_message(f"m{n:03}", time={"created": factories.T0 + n}) for n in range(120)]
+    session = factories.session(alice, *items)
+    client, url = browser_of(alice), f"/sessions/{session.pk}"
+    first = client.get(url)
+    assert [m.id for m in first.context["shown_messages"]] == [f"m{n:03}" for n in range(50)]
+    second = client.get(url, {"after": first.context["next"]})
+    assert [m.id for m in second.context["shown_messages"]] == [f"m{n:03}" for n in range(50, 100)]
+    back = client.get(url, {"before": second.context["previous"]})
+    assert [m.id for m in back.context["shown_messages"]] == [f"m{n:03}" for n in range(50)]
+    there = [m.id for m in client.get(url, {"at": "m090"}).context["shown_messages"]]
+    assert "m090" in there and "m080" in there and "m119" in there
+    assert client.get(url, {"at": "unknown"}).context["shown_messages"][0].id == "m000"
+    assert client.get(url, {"after": "junk"}).status_code == 404
+
+
+def test_reverted_messages_are_marked(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(
+        alice, *factories.conversation(), factories.session_item(revert={"messageID": "msg_2"})
+    )
+    shown = browser_of(alice).get(f"/sessions/{session.pk}").context["shown_messages"]
+    assert [message.reverted for message in shown] == [False, True]
+
+
+def recorded(alice: User, name: str) -> Session:
+    session = Session.objects.create(owner=alice, source="opencode", external_id=name, shared=True)
+    items = (
+        share_data(name)
+        if name.endswith("parts")
+        else [item for line in lines(name) if line["path"].endswith("/sync") for item in line["body"]["data"]]
+    )
+    return ingest.apply(session, [change for item in items for change in from_item(item)])
+
+
+@pytest.mark.parametrize(
+    "name", ["1.1.53-fixture-all-parts", "1.18.33-fixture-all-parts", "1.18.33-serve-full"]
+)
+def test_every_recorded_part_is_shown(alice: User, browser_of: Browsers, client: Client, name: str) -> None:
+    session = recorded(alice, name)
+    for page in (browser_of(alice).get(f"/sessions/{session.pk}"), client.get(f"/share/{session.share_id}")):
+        html = page.content.decode()
+        assert "could not be shown" not in html
+        for part in session.parts.filter(kind="tool"):
+            assert f'id="{part.external_id}"' in html, part.data["tool"]
+        for text in ("Read", "Searched", "Edited", "Ran"):
+            assert f"<strong>{text}</strong>" in html

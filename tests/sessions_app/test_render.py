@@ -1,0 +1,101 @@
+"""Each kind of content reads as what it is."""
+
+import pytest
+
+from sessions_app.render import ansi, patch
+from sessions_app.render.code import highlighted
+from sessions_app.render.markdown import markdown
+from sessions_app.render.tool import Tool
+from tests.factories import tool_part
+
+
+def test_markdown_has_tables_task_lists_and_highlighted_code() -> None:
+    html = markdown(
+        "| a | b |\n|:-:|--:|\n| 1 | 2 |\n\n- [x] done\n- [ ] open\n\n```python\ndef f(): pass\n```\n"
+    )
+    assert '<th class="center">a</th>' in html and '<td class="right">2</td>' in html
+    assert html.count('type="checkbox"') == 2 and "checked" in html
+    assert '<span class="t-k">def</span>' in html
+
+
+def test_links_open_nothing_of_ours_and_tell_nobody() -> None:
+    html = markdown("[web](https://example.org) [local](/admin/) [anchor](#x) https://bare.example")
+    assert 'href="https://example.org" rel="noopener noreferrer nofollow"' in html
+    assert "/admin/" not in html and 'href="#x"' not in html
+
+
+def test_a_picture_from_elsewhere_becomes_a_link_and_one_in_the_text_is_shown() -> None:
+    assert "<img" not in markdown("![p](https://example.org/p.png)")
+    assert '<img src="data:image/png;base64,AA=="' in markdown("![p](data:image/png;base64,AA==)")
+    assert "<img" not in markdown("![p](data:image/svg+xml;base64,AA==)")
+
+
+def test_long_code_is_not_highlighted() -> None:
+    assert "<span" not in highlighted("x = 1\n" * 20_000, language="python")
+    assert "<span" not in highlighted("x = '" + "a" * 10_001 + "'", language="python")
+    assert "<span" in highlighted("x = 1", language="python")
+    assert "<span" in highlighted("x = 1", file="a/b.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("\x1b[1;31mred\x1b[0m plain", '<span class="bold fg1">red</span> plain'),
+        ("\x1b[92mbright\x1b[39m", '<span class="fg10">bright</span>'),
+        ("\x1b[38;5;4mblue\x1b[m", '<span class="fg4">blue</span>'),
+        ("\x1b[38;2;1;2;3mtrue\x1b[0m", "true"),
+        ("10%\r50%\r100%\ndone", "100%\ndone"),
+        ("\x1b]0;title\x07a\x1b[2Kb\x07", "ab"),
+        ("<b>\x1b[4m&", '&lt;b&gt;<span class="underline">&amp;</span>'),
+        ("line\r\nnext", "line\nnext"),
+    ],
+)
+def test_ansi(text: str, html: str) -> None:
+    assert ansi.ansi(text) == html
+
+
+def test_a_patch_has_line_numbers_and_signs() -> None:
+    rows = patch.lines(
+        "Index: a.py\n====\n--- a.py\n+++ a.py\n@@ -1,2 +1,3 @@ def f\n same\n-old\n+new\n+more\n", "a.py"
+    )
+    assert [(row.kind, row.old, row.new) for row in rows] == [
+        ("hunk", None, None),
+        ("same", 1, 1),
+        ("remove", 2, None),
+        ("add", None, 2),
+        ("add", None, 3),
+    ]
+    assert patch.counts("--- a\n+++ b\n@@ -1 +1,2 @@\n-x\n+y\n+z\n") == (2, 1)
+
+
+def tool(name: str, **state: object) -> Tool:
+    return Tool(tool_part(name, **state)["data"], "/home/alice/app")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("made", "verb", "said"),
+    [
+        (tool("bash", input={"command": "make test"}), "Ran", "make test"),
+        (tool("read", input={"filePath": "/home/alice/app/src/a.py"}), "Read", "src/a.py"),
+        (tool("read", input={"filePath": "/etc/hosts"}), "Read", "/etc/hosts"),
+        (tool("grep", input={"pattern": "greet", "path": "/home/alice/app"}), "Searched", "greet in ."),
+        (
+            tool(
+                "todowrite", metadata={"todos": [{"content": "a", "status": "completed"}, {"content": "b"}]}
+            ),
+            "Planned",
+            "1 of 2 done",
+        ),
+        (tool("task", input={"description": "Look around"}), "Delegated", "Look around"),
+        (tool("webfetch", input={"url": "https://example.org"}), "Fetched", "https://example.org"),
+        (tool("github_search", title="Found it"), "github_search", "Found it"),
+    ],
+)
+def test_a_tool_says_in_one_line_what_it_did(made: Tool, verb: str, said: str) -> None:
+    assert (made.verb, made.object) == (verb, said)
+
+
+def test_a_command_that_exits_with_a_number_has_failed() -> None:
+    made = tool("bash", metadata={"exit": 2})
+    assert (made.status, made.status_word, made.seconds) == ("error", "exit 2", 1.5)
+    assert tool("bash", metadata={"exit": 0}).status == "completed"

@@ -1,0 +1,265 @@
+"""The access table: every route, asked by everyone. A route without a row fails."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from project.accounts import ingest_key, tokens
+from project.accounts.models import DeviceLogin, Scope, Token, User
+from sessions_app import acts
+from sessions_app.models import Session
+from sharing import secrets
+from tests import factories
+
+WHO = ("owner", "member", "staff", "visitor")
+
+
+class Scene:
+    """A session of alice's, and everybody who might ask for it."""
+
+    def __init__(self, alice: User, bob: User, dora: User) -> None:
+        self.alice, self.bob, self.dora = alice, bob, dora
+        self.session = factories.session(alice, shared=True)
+        part = self.session.parts.first()
+        assert part is not None
+        tokens.issue(alice, "to revoke")
+        login = DeviceLogin.objects.create(
+            user=alice, state=DeviceLogin.State.SIGNED_IN, device_digest="d", client_name="opencode"
+        )
+        self.values = {
+            "session_id": str(self.session.pk),
+            "share_id": self.session.share_id,
+            "pk": {"part": part.pk, "token": Token.objects.get().pk, "login": login.pk},
+            "key": ingest_key.of(alice),
+            "token": "unknown",
+        }
+
+    def client(self, who: str) -> Client:
+        client = Client()
+        user = {"owner": self.alice, "member": self.bob, "staff": self.dora}.get(who)
+        if user:
+            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    def program(self, who: str) -> Client:
+        user = {"owner": self.alice, "member": self.bob, "staff": self.dora}.get(who)
+        headers = {"Authorization": f"Bearer {tokens.issue(user, 'p', Scope.FULL)}"} if user else {}
+        return Client(headers=headers)
+
+
+class Row:
+    """What each of WHO gets: with the link open, and (where it differs) with it closed."""
+
+    def __init__(
+        self,
+        *open_: int,
+        closed: tuple[int, ...] = (),
+        method: str = "GET",
+        by: str = "browser",
+        pk: str = "",
+        body: Callable[[Scene], Any] | None = None,
+    ) -> None:
+        self.open, self.closed = open_, closed or open_
+        self.method, self.by, self.pk, self.body = method, by, pk, body
+
+
+def _secret(scene: Scene) -> dict[str, Any]:
+    return {"secret": secrets.of(scene.session), "data": []}
+
+
+OWN_PAGE = (200, 404, 404, 302)
+READ = {"closed": (404, 404, 404, 404), "by": "program"}
+TABLE: dict[str, list[Row]] = {
+    "": [Row(302, 302, 302, 302)],
+    # One's own pages.
+    "sessions": [Row(200, 200, 200, 302)],
+    "sessions/<uuid:session_id>": [Row(*OWN_PAGE)],
+    "sessions/<uuid:session_id>/parts/<int:pk>": [Row(*OWN_PAGE, pk="part")],
+    "sessions/<uuid:session_id>/change": [Row(302, 404, 404, 302, method="POST"), Row(405, 405, 405, 302)],
+    "sessions/<uuid:session_id>/delete": [Row(*OWN_PAGE), Row(302, 404, 404, 302, method="POST")],
+    # The visitors' door. The owner is led to their own page.
+    "share/<str:share_id>": [Row(302, 200, 200, 200, closed=(302, 404, 404, 404))],
+    "share/<str:share_id>/parts/<int:pk>": [Row(200, 200, 200, 200, closed=(404, 404, 404, 404), pk="part")],
+    # opencode's protocol: reading by link, writing by secret.
+    **{
+        f"{root}{path}": rows
+        for root in ("api/share", "api/shares")
+        for path, rows in {
+            "": [Row(400, 400, 400, 400, method="POST", by="program")],
+            "/<str:share_id>": [
+                Row(200, 200, 200, 200, **READ),
+                Row(403, 403, 403, 403, method="DELETE", by="program"),
+            ],
+            "/<str:share_id>/data": [Row(200, 200, 200, 200, **READ)],
+            "/<str:share_id>/metadata": [Row(200, 200, 200, 200, **READ)],
+            "/<str:share_id>/sync": [
+                Row(403, 403, 403, 403, method="POST", by="program"),
+                Row(200, 200, 200, 200, method="POST", by="program", body=_secret),
+            ],
+        }.items()
+    },
+    **{
+        f"k/<str:key>/api/share{path}": rows
+        for path, rows in {
+            "": [Row(400, 400, 400, 400, method="POST", by="program")],
+            "/<str:share_id>": [Row(200, 200, 200, 200, **READ)],
+            "/<str:share_id>/data": [Row(200, 200, 200, 200, **READ)],
+            "/<str:share_id>/metadata": [Row(200, 200, 200, 200, **READ)],
+            "/<str:share_id>/sync": [Row(403, 403, 403, 403, method="POST", by="program")],
+        }.items()
+    },
+    # Accounts.
+    "sign-in": [Row(302, 302, 302, 200)],
+    "sign-out": [Row(405, 405, 405, 405)],
+    "password": [Row(200, 200, 200, 302)],
+    "password/changed": [Row(200, 200, 200, 302)],
+    "setup/<str:token>": [Row(404, 404, 404, 404)],
+    "invitation/<str:token>": [Row(404, 404, 404, 404)],
+    "tokens": [Row(200, 200, 200, 302)],
+    "tokens/<int:pk>/revoke": [Row(302, 404, 404, 302, method="POST", pk="token")],
+    "tokens/logins/<int:pk>/revoke": [Row(302, 404, 404, 302, method="POST", pk="login")],
+    "tokens/ingest-key": [Row(302, 302, 302, 302, method="POST")],
+    "device": [Row(200, 200, 200, 302)],
+    "auth/device/code": [Row(400, 400, 400, 400, method="POST")],
+    "auth/device/token": [Row(400, 400, 400, 400, method="POST")],
+    # REST.
+    "api/docs": [Row(200, 200, 200, 200)],
+    "api/openapi.json": [Row(200, 200, 200, 200)],
+    "api/": [Row(404, 404, 404, 404)],
+    "api/me": [Row(200, 200, 200, 401, by="program"), Row(200, 200, 200, 401)],
+    "api/user": [Row(200, 200, 200, 401, by="program")],
+    "api/orgs": [Row(200, 200, 200, 401, by="program")],
+    "api/config": [Row(404, 404, 404, 401, by="program")],
+    "api/sessions": [Row(200, 200, 200, 401, by="program")],
+    "api/sessions/<uuidstr:session_id>": [
+        Row(200, 404, 404, 401, by="program"),
+        Row(200, 404, 404, 401, method="PATCH", by="program", body=lambda scene: {}),
+        Row(204, 404, 404, 401, method="DELETE", by="program"),
+    ],
+    "api/sessions/<uuidstr:session_id>/messages": [Row(200, 404, 404, 401, by="program")],
+    # Things that are nobody's secret.
+    "robots.txt": [Row(200, 200, 200, 200)],
+    "favicon.ico": [Row(302, 302, 302, 302)],
+}
+
+
+def routes(patterns: Any = None, prefix: str = "") -> Iterator[str]:
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern):
+            yield path
+
+
+OURS = [route for route in routes() if not route.startswith("admin/")]
+
+
+def test_every_route_has_a_row() -> None:
+    assert sorted(set(OURS)) == sorted(TABLE)
+
+
+@pytest.fixture
+def scene(alice: User, bob: User, dora: User) -> Scene:
+    return Scene(alice, bob, dora)
+
+
+CASES = [
+    pytest.param(route, row, index, state, id=f"{row.method} {route or '/'} {row.by} {state} {who}")
+    for route, rows in TABLE.items()
+    for row in rows
+    for state in ("open", "closed")
+    for index, who in enumerate(WHO)
+]
+
+
+@pytest.mark.parametrize(("route", "row", "index", "state"), CASES)
+def test_access(scene: Scene, route: str, row: Row, index: int, state: str) -> None:
+    if state == "closed":
+        acts.update(scene.session, shared=False)
+    expected = (row.open if state == "open" else row.closed)[index]
+    url = "/" + re.sub(
+        r"<\w+:(\w+)>",
+        lambda m: str(scene.values["pk"][row.pk] if m[1] == "pk" else scene.values[m[1]]),
+        route,
+    )
+    client = scene.program(WHO[index]) if row.by == "program" else scene.client(WHO[index])
+    body = row.body(scene) if row.body else {}
+    content = (
+        {"data": body, "content_type": "application/json"}
+        if row.by == "program" and row.method != "GET"
+        else {}
+    )
+    response = getattr(client, row.method.lower())(url, **content)
+    assert response.status_code == expected, response.content[:300]
+
+
+ADMIN = [
+    route for route in routes() if route.startswith("admin/") and "<" not in route and "(?P" not in route
+]
+
+
+@pytest.mark.parametrize("route", ADMIN)
+@pytest.mark.parametrize("who", ["member", "visitor"])
+def test_the_admin_panel_is_for_staff(scene: Scene, route: str, who: str) -> None:
+    response = scene.client(who).get(f"/{route}")
+    assert response.status_code in (302, 403, 404, 405) or route in ("admin/login/",), route
+
+
+def test_staff_see_links_but_neither_content_nor_whole_links(scene: Scene) -> None:
+    client = scene.client("staff")
+    for path in ("", f"{scene.session.pk}/change/"):
+        page = client.get(f"/admin/sharing/sessionlink/{path}").content.decode()
+        assert scene.session.share_id not in page
+        assert "Add a greet function" not in page
+        assert "/home/alice" not in page
+
+
+@pytest.mark.parametrize(
+    ("policy", "member", "visitor"), [("anyone", 200, 200), ("team", 200, 404), ("off", 404, 404)]
+)
+def test_the_installations_policy_holds_for_every_link(
+    scene: Scene, configure: Callable[..., None], policy: str, member: int, visitor: int
+) -> None:
+    configure(sharing=policy)
+    for path in (f"/share/{scene.session.share_id}", f"/api/share/{scene.session.share_id}/data"):
+        assert scene.program("member").get(path).status_code == member
+        assert scene.program("visitor").get(path).status_code == visitor
+
+
+def test_closed_unknown_and_forbidden_links_answer_alike(
+    scene: Scene, configure: Callable[..., None]
+) -> None:
+    visitor = Client()
+    unknown = visitor.get("/share/unknown").content
+    acts.update(scene.session, shared=False)
+    assert visitor.get(f"/share/{scene.session.share_id}").content == unknown
+    acts.update(scene.session, shared=True)
+    configure(sharing="team")
+    assert visitor.get(f"/share/{scene.session.share_id}").content == unknown
+
+
+def test_an_admins_token_lists_the_admins_own_sessions(scene: Scene) -> None:
+    assert scene.program("staff").get("/api/sessions").json()["items"] == []
+
+
+@pytest.mark.parametrize("scope", [Scope.INGEST, Scope.OPENCODE])
+def test_a_token_that_may_only_share_reads_no_sessions(scene: Scene, scope: Scope) -> None:
+    client = Client(headers={"Authorization": f"Bearer {tokens.issue(scene.alice, 'p', scope)}"})
+    assert client.get("/api/sessions").status_code == 403
+    assert client.get(f"/api/sessions/{scene.session.pk}").status_code == 403
+
+
+def test_a_token_opens_no_pages_of_another(scene: Scene) -> None:
+    assert scene.program("member").get(f"/sessions/{scene.session.pk}").status_code == 404
+
+
+def test_the_owners_door_finds_nothing_for_nobody(db: None) -> None:
+    from django.contrib.auth.models import AnonymousUser
+
+    Session.objects.create(owner=None, external_id="x")
+    assert not Session.objects.owned_by(AnonymousUser()).exists()
