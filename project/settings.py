@@ -84,11 +84,9 @@ TEMPLATES = [
 def _databases() -> dict[str, dict[str, Any]]:
     if GANDER.database_url:
         # Requests run on a fixed pool of threads, so persistent connections are the pool.
-        return {
-            "default": {
-                **dj_database_url.parse(GANDER.database_url, conn_max_age=None, conn_health_checks=True)
-            }
-        }
+        database = dj_database_url.parse(GANDER.database_url, conn_max_age=None, conn_health_checks=True)
+        database["OPTIONS"] = {"connect_timeout": 10, **database.get("OPTIONS", {})}
+        return {"default": {**database}}
     return {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
@@ -217,6 +215,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "asyncio": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
     },
 }
 

@@ -10,6 +10,7 @@ from django.test import Client
 from project.accounts import tokens
 from project.accounts.models import Scope, User
 from tests import factories
+from tests.components import CHROMIUM, missing
 from tests.server import Server
 
 
@@ -92,3 +93,20 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     database = settings.DATABASES["default"]
     if "sqlite3" in database["ENGINE"]:
         database.setdefault("TEST", {})["NAME"] = str(settings.GANDER.data_dir / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium; it has no sandbox to use where the suite runs as root."""
+    if not CHROMIUM.exists():
+        missing("Chromium is not installed; apt-get install chromium")
+    return {
+        **browser_type_launch_args,
+        "executable_path": str(CHROMIUM),
+        "args": [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+        ],
+    }

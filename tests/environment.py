@@ -9,3 +9,6 @@ for _name in list(os.environ):
 
 os.environ["GANDER_DATA_DIR"] = tempfile.mkdtemp(prefix="gander-tests-")
 os.environ["GANDER_LOG_LEVEL"] = "warning"
+
+# pytest-playwright keeps an event loop in the main thread, beside which Django would refuse its database.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

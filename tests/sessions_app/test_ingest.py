@@ -1,16 +1,19 @@
 """The one write path: whatever comes in whatever order ends as a plain merge in memory would."""
 
+import asyncio
 import copy
 import threading
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 from django.db import connection
 from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase, TransactionTestCase
 
+from sessions_app import acts, hints
 from sessions_app.models import FileDiff, Message, Part, Session
 from sessions_app.reading import Reading
 from tests import factories
@@ -189,8 +192,6 @@ def test_every_row_bears_the_revision_that_wrote_it(alice: Any) -> None:
 
 
 def test_a_title_of_the_owners_own_outlives_syncs(alice: Any) -> None:
-    from sessions_app import acts
-
     session = acts.update(factories.session(alice), title="  My\nown title ")
     session = factories.apply(session, factories.session_item(title="Theirs"))
     assert session.title == "My own title"
@@ -218,34 +219,35 @@ def test_the_cost_of_a_batch_does_not_follow_the_session(
         factories.apply(session, *batch)
 
 
-def test_a_hint_is_sent_to_session_and_owner_after_the_commit(
+def test_a_hint_follows_the_commit(
     alice: Any, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
-    from asgiref.sync import async_to_sync
-    from channels.layers import get_channel_layer
-
-    from sessions_app import acts, hints
-
     session = factories.session(alice)
-
-    async def listen_while_sharing() -> list[dict[str, Any]]:
-        layer = get_channel_layer()
-        for group in (hints.session_group(session.pk), hints.owner_group(alice.pk)):
-            await layer.group_add(group, "listener-of-hints")
-        await hints._send(
-            [hints.session_group(session.pk), hints.owner_group(alice.pk)],
-            {"type": hints.UPDATED, "id": str(session.pk), "revision": 2},
-        )
-        import asyncio
-
-        return [await asyncio.wait_for(layer.receive("listener-of-hints"), 5) for _ in range(2)]
-
     announced: list[tuple[str, int]] = []
     monkeypatch.setattr(hints, "announce", lambda kind, row: announced.append((kind, row.revision)))
     with django_capture_on_commit_callbacks(execute=True):
         acts.update(session, shared=True)
+        factories.apply(session, factories.text_part("prt_9", "msg_2"))
         assert announced == []
-    assert announced == [(hints.UPDATED, 2)]
-    if not connection.settings_dict.get("HOST"):
-        received = async_to_sync(listen_while_sharing)()
-        assert received == [{"type": "session-updated", "id": str(session.pk), "revision": 2}] * 2
+    assert announced == [(hints.UPDATED, 2), (hints.UPDATED, 3)]
+
+
+def test_a_hint_reaches_those_who_watch_the_session_and_its_owners_list(alice: Any) -> None:
+    session = factories.session(alice)
+    groups = [hints.session_group(session.pk), hints.owner_group(alice.pk)]
+
+    async def watch() -> list[dict[str, Any]]:
+        layer = get_channel_layer()
+        channels = [await layer.new_channel() for _ in groups]
+        for group, channel in zip(groups, channels, strict=True):
+            await layer.group_add(group, channel)
+        hints.use_loop(asyncio.get_running_loop())
+        # As from a request's thread, while the server's loop waits.
+        await asyncio.to_thread(hints.announce, hints.UPDATED, session)
+        return [await asyncio.wait_for(layer.receive(channel), 5) for channel in channels]
+
+    received: list[dict[str, Any]] = []
+    thread = threading.Thread(target=lambda: received.extend(asyncio.run(watch())))
+    thread.start()
+    thread.join()
+    assert received == [{"type": "session-updated", "id": str(session.pk), "revision": 1}] * 2

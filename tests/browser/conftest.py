@@ -1,0 +1,68 @@
+"""People at real pages: Chromium, at the width of a desk and of a phone, by day and by night."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests import factories
+from tests.components import AXE, missing
+from tests.server import Server
+
+VIEWS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
+
+
+@pytest.fixture
+def signed_in(server: Server, browser: Browser) -> Callable[..., BrowserContext]:
+    """Opens a browser in which somebody has signed in by the page."""
+
+    def open_as(name: str, **options: Any) -> BrowserContext:
+        context = browser.new_context(base_url=server.url, **options)
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+        page = context.new_page()
+        page.goto("/sign-in")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill("correct horse battery")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/sessions")
+        page.close()
+        return context
+
+    return open_as
+
+
+@pytest.fixture
+def shared(server: Server) -> Callable[..., dict[str, Any]]:
+    """Puts a session on the server, as opencode would; answers its row of the API."""
+
+    def share(
+        items: list[Any] | None = None, owner: str = "alice", session_id: str = "ses_1"
+    ) -> dict[str, Any]:
+        with server.client(server.tokens[owner]) as client:
+            made = client.post("/api/share", json={"sessionID": session_id}).json()
+            # In ASCII, as hostile text holds what UTF-8 cannot.
+            body = json.dumps({"secret": made["secret"], "data": items or factories.conversation()})
+            assert client.post(f"/api/share/{made['id']}/sync", content=body).status_code == 200
+            rows = client.get("/api/sessions", params={"limit": 200}).json()["items"]
+            found: dict[str, Any] = next(row for row in rows if row["external_id"] == session_id)
+            return {**found, "secret": made["secret"]}
+
+    return share
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page, each with the elements it found it at."""
+    if not AXE.exists():
+        missing(f"axe-core is not installed; npm install --prefix {AXE.parents[2]} axe-core")
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {[node['html'][:120] for node in rule['nodes'][:3]]}" for rule in found["violations"]
+    ]
+
+
+def overflow(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    return int(page.evaluate("() => document.documentElement.scrollWidth - innerWidth"))

@@ -1,0 +1,186 @@
+"""The stock opencode shares, is read, imported back, unshared; and signs in by device code."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.components import ROOT, opencode_binary
+from tests.server import Server, free_port
+
+RECIPE = ROOT / "tests" / "clients" / "opencode"
+
+
+@pytest.mark.parametrize("version", ["1.18.33", "1.3.2"])
+def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path: Path, version: str) -> None:
+    binary = opencode_binary(version)
+    work = tmp_path / "work"
+    key = server.token("alice", "ingest")
+    environment = {
+        **os.environ,
+        "SHARE_URL": f"{server.url}/k/{key}",
+        "OPENCODE_VERSION": version,
+        "OPENCODE_PREFIX": str(binary.parents[3]),
+        "WORK": str(work),
+        "LLM_PORT": str(free_port()),
+        "OC_PORT": str(free_port()),
+        "WAIT": "1",
+    }
+    recipe = subprocess.Popen(
+        ["bash", str(RECIPE / "ci_real_client.sh")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_until(lambda: (work / "waiting").exists() or recipe.poll() is not None, 150)
+        assert (work / "waiting").exists(), recipe.communicate()[0]
+        url = (work / "url").read_text().strip()
+        # A visitor reads it under the URL that opencode printed.
+        page.goto(url)
+        expect(page.locator(".message.user").first).to_contain_text("Add a greet function to app.py")
+        expect(page.locator("details.card").first).to_be_visible()
+        (work / "waiting").unlink()
+        printed = recipe.communicate(timeout=60)[0]
+    finally:
+        recipe.kill()
+    assert recipe.returncode == 0, printed
+    assert "identical" in printed and "after unshare, data -> 404" in printed
+    answer = page.goto(url)
+    assert answer is not None and answer.status == 404
+    # It stays with its owner, private.
+    with server.client(server.tokens["alice"]) as client:
+        rows = client.get("/api/sessions").json()["items"]
+        assert url.rpartition("/")[2] in {
+            row["share_url"].rpartition("/")[2] for row in rows if not row["shared"]
+        }
+
+
+def wait_until(holds: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def model_stub(log: Path) -> Iterator[int]:
+    port = free_port()
+    stub = subprocess.Popen(
+        ["python3", str(RECIPE / "stub.py"), str(port), str(log), "--scenario", "rich"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield port
+    finally:
+        stub.kill()
+        stub.wait()
+
+
+def test_device_login_then_share(server: Server, tmp_path: Path) -> None:
+    opencode = str(opencode_binary("1.18.33"))
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    subprocess.run(["git", "init", "-q", str(repo)], check=True)
+    with model_stub(tmp_path / "llm.jsonl") as llm:
+        stub = {
+            "npm": "@ai-sdk/openai-compatible",
+            "name": "Stub",
+            "options": {"baseURL": f"http://127.0.0.1:{llm}/v1", "apiKey": "sk-stub"},
+            "models": {
+                "stub-model": {
+                    "name": "Stub",
+                    "tool_call": True,
+                    "limit": {"context": 128000, "output": 8192},
+                }
+            },
+        }
+        configuration = {
+            "autoupdate": False,
+            "share": "manual",
+            "permission": "allow",
+            "model": "stub/stub-model",
+            "small_model": "stub/stub-model",
+            "provider": {"stub": stub},
+        }
+        (tmp_path / "opencode.json").write_text(json.dumps(configuration))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path / "home"),
+            **{
+                f"XDG_{kind}_HOME": str(tmp_path / kind.lower())
+                for kind in ("CONFIG", "DATA", "CACHE", "STATE")
+            },
+            "OPENCODE_CONFIG": str(tmp_path / "opencode.json"),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "NO_COLOR": "1",
+            **{
+                f"OPENCODE_DISABLE_{what}": "1"
+                for what in ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
+            },
+        }
+        (tmp_path / "home").mkdir()
+        log = tmp_path / "login.log"
+        with log.open("wb") as out:
+            login = subprocess.Popen(
+                [opencode, "console", "login", server.url],
+                cwd=repo,
+                env=environment,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+            )
+        try:
+            wait_until(
+                lambda: (
+                    re.search(r"[BCDFGHJ-NP-TV-XZ]{4}-[BCDFGHJ-NP-TV-XZ]{4}", log.read_text())
+                    or login.poll() is not None
+                ),
+                60,
+            )
+            code = re.search(r"[BCDFGHJ-NP-TV-XZ]{4}-[BCDFGHJ-NP-TV-XZ]{4}", log.read_text())
+            assert code, log.read_text()
+            confirm(server, "bob", code[0])
+            assert login.wait(60) == 0, log.read_text()
+        finally:
+            login.kill()
+        run = subprocess.run(
+            [opencode, "run", "--share", "Say hello"],
+            cwd=repo,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+    assert run.returncode == 0, run.stderr
+    url = re.search(r"https?://\S+/share/[\w-]+", run.stderr)
+    assert url, run.stderr
+    with server.client(server.tokens["bob"]) as client:
+        (row,) = client.get("/api/sessions").json()["items"]
+    assert row["share_url"] == url[0] and row["shared"] and row["source"] == "opencode"
+
+
+def confirm(server: Server, name: str, code: str) -> None:
+    """What a person does in the browser."""
+    with httpx.Client(base_url=server.url, follow_redirects=True) as browser:
+        page = browser.get("/sign-in").text
+        browser.post("/sign-in", data={**csrf(page), "username": name, "password": "correct horse battery"})
+        page = browser.get("/device", params={"user_code": code}).text
+        assert code in page
+        done = browser.post("/device", data={**csrf(page), "user_code": code, "answer": "approve"})
+        assert "Signed in" in done.text
+
+
+def csrf(page: str) -> dict[str, str]:
+    return {"csrfmiddlewaretoken": page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]}
