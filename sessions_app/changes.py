@@ -6,7 +6,7 @@ The objects are opencode's v2 schema (``Session``, ``Message``, ``Part``, ``Snap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sessions_app import json_text
 from sessions_app.diffs import count
@@ -144,16 +144,15 @@ def _id(data: dict[str, Any], key: str) -> str:
     return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens by kind and the cost in billionths of a dollar; the fields are columns of ``Totals``."""
+class Usage(TypedDict):
+    """Tokens by kind and the cost in billionths of a dollar; the keys are columns of ``Totals``."""
 
-    tokens_input: int = 0
-    tokens_output: int = 0
-    tokens_reasoning: int = 0
-    tokens_cache_read: int = 0
-    tokens_cache_write: int = 0
-    cost_nano: int = 0
+    tokens_input: int
+    tokens_output: int
+    tokens_reasoning: int
+    tokens_cache_read: int
+    tokens_cache_write: int
+    cost_nano: int
 
 
 def usage(data: dict[str, Any]) -> Usage:

@@ -12,9 +12,9 @@ from sessions_app import changes as ch
 from sessions_app import diffs, hints
 from sessions_app.models import TITLE_LENGTH, FileDiff, Item, Message, Part, Session
 from sessions_app.text import line, storable
-from sessions_app.upsert import insert_or_update, insert_or_update_counting
+from sessions_app.upsert import insert_or_update, insert_or_update_counting, known
 
-_USAGE = tuple(ch.Usage.__dataclass_fields__)
+_USAGE = tuple(ch.Usage.__annotations__)
 _COUNTED = (*_USAGE, "files", "additions", "deletions")
 # Below SQLite's limit of parameters in a statement, on any build.
 _CHUNK = 900
@@ -104,7 +104,7 @@ def _write_messages(session: Session, batch: _Batch, now: datetime) -> dict[str,
         row = {
             "session_id": session.pk,
             "external_id": external_id,
-            "created_at": ch.moment(data, "created") or (old["created_at"] if old else now),
+            "created_at": ch.moment(data, "created") or _stored_time(old) or now,
             "role": storable(ch.text(data, "role"))[:20],
             "placeholder": False,
             "data": data,
@@ -112,7 +112,7 @@ def _write_messages(session: Session, batch: _Batch, now: datetime) -> dict[str,
             "files": len(found),
             "additions": sum(diff.additions for diff in found),
             "deletions": sum(diff.deletions for diff in found),
-            **asdict(ch.usage(data)),
+            **ch.usage(data),
         }
         rows.append(row)
         if found or (old and old["files"]):
@@ -133,9 +133,12 @@ def _write_messages(session: Session, batch: _Batch, now: datetime) -> dict[str,
 
 def _known_messages(session: Session, external_ids: set[str]) -> Iterable[dict[str, Any]]:
     for some in _chunks(sorted(external_ids)):
-        yield from Message.objects.filter(session=session, external_id__in=some).values(
-            "id", "external_id", "created_at", *_COUNTED
-        )
+        yield from known(Message, session.pk, "external_id", some, ("id", "external_id", *_COUNTED))
+
+
+def _stored_time(old: dict[str, Any] | None) -> datetime | None:
+    """When a message that no longer says its time was created; rare enough for a query of its own."""
+    return Message.objects.values_list("created_at", flat=True).get(pk=old["id"]) if old else None
 
 
 def _placeholder(session: Session, external_id: str, now: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Writing many rows by their key in one statement each, without building model instances.
+"""Reading and writing many rows by their key in one statement each, without building model instances.
 
 Building instances and their SQL is most of what a batch would cost otherwise: four times the database's own work.
 """
@@ -10,6 +10,25 @@ from typing import Any, cast
 from django.db import connection, models
 
 _FOREIGN = {"session_id", "message_id"}
+
+
+def known(
+    model: type[models.Model], session_id: Any, column: str, values: Sequence[str], wanted: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The columns ``wanted`` of a session's rows whose ``column`` is among the values, as the driver gives them."""
+    if not values:
+        return []
+    quote = connection.ops.quote_name
+    names = ", ".join(map(quote, wanted))
+    marks = ", ".join(["%s"] * len(values))
+    session = cast("models.Field[Any, Any]", model._meta.get_field("session"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {names} FROM {quote(model._meta.db_table)} "  # noqa: S608
+            f"WHERE {quote('session_id')} = %s AND {quote(column)} IN ({marks})",
+            [session.get_db_prep_value(session_id, connection), *values],
+        )
+        return [dict(zip(wanted, row, strict=True)) for row in cursor.fetchall()]
 
 
 def insert_or_update(model: type[models.Model], key: tuple[str, ...], rows: Sequence[dict[str, Any]]) -> None:

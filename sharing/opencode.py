@@ -24,6 +24,8 @@ from sessions_app.text import is_storable
 from sharing import access, secrets
 
 View = Callable[..., HttpResponse]
+# What writing needs of a session before its row is locked.
+_KEYS = ("id", "owner_id", "share_id", "share_epoch", "shared", "revision", "syncs")
 
 
 class Refused(Exception):
@@ -140,7 +142,7 @@ def _understood(items: Iterable[object]) -> tuple[list[Change], list[dict[str, A
 
 def _writable(share_id: str, body: dict[str, Any]) -> Session:
     """The session behind the link, open or closed: a client may go on syncing what its owner has made private."""
-    session = Session.objects.filter(share_id=share_id).first()
+    session = Session.objects.only(*_KEYS).filter(share_id=share_id).first()
     if session is None:
         raise Refused(404, "Share not found")
     if not secrets.fits(session, body.get("secret")):

@@ -59,18 +59,6 @@ class DeviceLogin(models.Model):
         return self.created_at + self.LIFETIME < timezone.now()
 
 
-class TokenQuerySet(models.QuerySet["Token"]):
-    def alive(self) -> "TokenQuerySet":
-        """Tokens that still open anything."""
-        return self.filter(
-            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=timezone.now()), user__is_active=True
-        )
-
-    def of(self, secret: str) -> "TokenQuerySet":
-        """The token with this secret."""
-        return self.filter(digest=digest(secret))
-
-
 class Token(models.Model):
     """A program's credential. The secret is shown once and kept as its SHA-256 only."""
 
@@ -90,13 +78,16 @@ class Token(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
 
-    objects = TokenQuerySet.as_manager()
-
     class Meta:
         ordering = ("-created_at", "-pk")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still opens anything."""
+        return self.user.is_active and (self.expires_at is None or self.expires_at > timezone.now())
 
 
 class Invitation(models.Model):

@@ -49,7 +49,7 @@ def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path:
         # A visitor reads it under the URL that opencode printed.
         page.goto(url)
         expect(page.locator(".message.user").first).to_contain_text("Add a greet function to app.py")
-        expect(page.locator("details.card").first).to_be_visible()
+        expect(page.locator(".message details.card").first).to_be_visible()
         (work / "waiting").unlink()
         printed = recipe.communicate(timeout=60)[0]
     finally:
