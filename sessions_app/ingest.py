@@ -16,6 +16,7 @@ from sessions_app.upsert import insert_or_update, insert_or_update_counting, kno
 
 _USAGE = tuple(ch.Usage.__annotations__)
 _COUNTED = (*_USAGE, "files", "additions", "deletions")
+_WRITTEN = [field.name for field in Session._meta.concrete_fields if field.name not in ("id", "info")]
 # Below SQLite's limit of parameters in a statement, on any build.
 _CHUNK = 900
 
@@ -55,7 +56,8 @@ def apply(session: Session, changes: Iterable[ch.Change]) -> Session:
         if batch.diffs is not None:
             _write_session_diffs(session, batch)
         _write_items(session, batch)
-        session.save()
+        # The source's object is large, and most batches bring none.
+        session.save(update_fields=None if batch.session is not None else _WRITTEN)
         kind = hints.CREATED if is_new else hints.UPDATED
         transaction.on_commit(lambda: hints.announce(kind, session))
     return session

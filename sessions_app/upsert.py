@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from django.db import connection, models
 
+from sessions_app.json_text import JsonTextField, dumps
+
 _FOREIGN = {"session_id", "message_id"}
 
 
@@ -87,20 +89,21 @@ def _statements(
 
 def _values(
     model: type[models.Model], columns: tuple[str, ...], rows: Sequence[dict[str, Any]]
-) -> list[list[Any]]:
-    """The rows as the driver takes them; only columns whose values it does not take as they are cost a call."""
-    converted = []
-    for name in columns:
-        field = cast(
-            "models.Field[Any, Any]",
-            model._meta.get_field(name.removesuffix("_id") if name in _FOREIGN else name),
-        )
-        plain = isinstance(field, (models.CharField, models.BooleanField, models.IntegerField))
-        converted.append(None if plain else field.get_db_prep_save)
-    return [
-        [
-            row[name] if convert is None else convert(row[name], connection)
-            for name, convert in zip(columns, converted, strict=True)
-        ]
-        for row in rows
-    ]
+) -> list[tuple[Any, ...]]:
+    """The rows, all of one session, as the driver takes them."""
+    return list(zip(*(_column(model, name, [row[name] for row in rows]) for name in columns), strict=True))
+
+
+def _column(model: type[models.Model], name: str, values: list[Any]) -> list[Any]:
+    field = cast(
+        "models.Field[Any, Any]",
+        model._meta.get_field(name.removesuffix("_id") if name in _FOREIGN else name),
+    )
+    if name == "session_id":
+        return [field.get_db_prep_save(values[0], connection)] * len(values)
+    if isinstance(field, JsonTextField):
+        return [None if value is None and field.null else dumps(value) for value in values]
+    if isinstance(field, models.DateTimeField):
+        return [connection.ops.adapt_datetimefield_value(value) for value in values]
+    # Numbers, texts and truth values are what drivers take as they are.
+    return values
