@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import redis
 
-DATABASE = os.environ.get("GANDER_TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+DATABASE = os.environ.get("GANDER_TEST_DATABASE_URL", "postgres://postgres:postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("GANDER_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 
