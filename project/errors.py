@@ -3,6 +3,7 @@
 import logging
 import re
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -40,6 +41,13 @@ def problem(
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        # Nothing that builds an address works here, a page's template included.
+        return HttpResponse(
+            "This server does not answer to that host name. Its operator can add it to GANDER_ALLOWED_HOSTS.\n",
+            status=400,
+            content_type="text/plain",
+        )
     return problem(request, 400, "bad_request", "The request could not be read.")
 
 

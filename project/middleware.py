@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
 from project import health
+from project.errors import problem
 from sessions_app.credentials import SESSION, credential
 
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
@@ -22,6 +23,26 @@ class HealthMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         check = health.CHECKS.get(request.path_info)
         return check() if check else self.get_response(request)
+
+
+class NulMiddleware:
+    """Refuses NUL in address and cookies, which no client of ours means and PostgreSQL does not take."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "")
+        cookies = request.META.get("HTTP_COOKIE", "")
+        if (
+            "\0" in request.path_info
+            or "%00" in query
+            or "\0" in query
+            or "\0" in cookies
+            or "\\000" in cookies
+        ):
+            return problem(request, 400, "bad_request", "The address or a cookie holds a NUL character.")
+        return self.get_response(request)
 
 
 class TrustedProxiesMiddleware:

@@ -19,6 +19,8 @@ DEBUG = GANDER.debug
 
 _base = urlsplit(GANDER.base_url)
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", ".localhost", *GANDER.allowed_hosts]
+if GANDER.host not in ("0.0.0.0", "::"):  # noqa: S104
+    ALLOWED_HOSTS.append(f"[{GANDER.host}]" if ":" in GANDER.host else GANDER.host)
 if _base.hostname:
     ALLOWED_HOSTS.append(_base.hostname)
 _secure = _base.scheme == "https"
@@ -45,6 +47,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "project.middleware.HealthMiddleware",
     "project.middleware.TrustedProxiesMiddleware",
+    "project.middleware.NulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "sharing.headers.ShareHeadersMiddleware",
@@ -144,6 +147,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -209,7 +213,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"secrets": {"()": "project.logs.SecretFilter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["secrets"]}},
     "root": {"handlers": ["stderr"], "level": GANDER.log_level.upper()},
     "loggers": {
         "daphne": {"level": "WARNING"},

@@ -35,7 +35,28 @@ def update(
 
 
 def delete(session: Session) -> None:
-    """Deletes the session for good, its link with it."""
+    """Lays the session to rest: its link is dead at once, and it goes for good after 30 days."""
+    with transaction.atomic():
+        session = Session.objects.select_for_update().get(pk=session.pk)
+        session.deleted_at = session.deleted_at or timezone.now()
+        session.revision += 1
+        session.save(update_fields=["deleted_at", "revision"])
+        transaction.on_commit(lambda: hints.announce(hints.DELETED, session))
+
+
+def restore(session: Session) -> Session:
+    """Takes a deleted session back, its link as it was."""
+    with transaction.atomic():
+        session = Session.objects.select_for_update().get(pk=session.pk)
+        session.deleted_at = None
+        session.revision += 1
+        session.save(update_fields=["deleted_at", "revision"])
+        transaction.on_commit(lambda: hints.announce(hints.CREATED, session))
+    return session
+
+
+def delete_for_good(session: Session) -> None:
+    """Deletes the session with all that it holds. Nothing brings it back."""
     with transaction.atomic():
         session = Session.objects.select_for_update().get(pk=session.pk)
         announced = Session(pk=session.pk, owner_id=session.owner_id, revision=session.revision + 1)

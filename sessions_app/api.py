@@ -1,7 +1,7 @@
 """REST over one's own sessions."""
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -73,9 +73,14 @@ class SessionChanges(Schema):
 class SessionFilters(Schema):
     q: str = Field("", max_length=200, description="Words in title or directory")
     source: Source | Literal[""] = ""
+    directory: str = Field("", max_length=1000, description="Exactly this one")
+    model: str = Field("", max_length=100)
     shared: bool | None = None
     archived: bool = False
-    cursor: str = Field("", max_length=100)
+    since: date | None = Field(None, description="Last active on this day or later")
+    until: date | None = None
+    sort: listing.Sort = listing.Sort.NEWEST
+    cursor: str = Field("", max_length=200)
     limit: Limit = 50
 
 
@@ -127,8 +132,18 @@ def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
 
 @router.get("/sessions", response=SessionPage, summary="Your sessions, newest first")
 def list_sessions(request: HttpRequest, query: Query[SessionFilters]) -> Any:
-    filters = listing.Filters(q=query.q, source=query.source, shared=query.shared, archived=query.archived)
-    rows, cursor = listing.page(filters.of(Session.objects.owned_by(request.user)), query.cursor, query.limit)
+    filters = listing.Filters(
+        q=query.q,
+        source=query.source,
+        directory=query.directory,
+        model=query.model,
+        shared=query.shared,
+        shelf=listing.Shelf.ARCHIVED if query.archived else listing.Shelf.OPEN,
+        since=query.since,
+        until=query.until,
+        sort=query.sort,
+    )
+    rows, cursor = listing.page(filters.of(request.user), query.cursor, query.limit, query.sort)
     return {"items": [session_out(request, row) for row in rows], "next_cursor": cursor}
 
 
@@ -146,10 +161,17 @@ def change_session(request: HttpRequest, session_id: uuid.UUID, changes: Session
     return session_out(request, session)
 
 
-@router.delete("/sessions/{uuid:session_id}", response={204: None}, summary="Delete for good")
-def delete_session(request: HttpRequest, session_id: uuid.UUID) -> Any:
+@router.delete(
+    "/sessions/{uuid:session_id}", response={204: None}, summary="Delete, to rest for 30 days or for good"
+)
+def delete_session(request: HttpRequest, session_id: uuid.UUID, for_good: bool = False) -> Any:
+    session = Session.objects.owned_by(request.user).filter(pk=session_id).first()
+    if session is None and for_good:
+        session = Session.objects.owned_by(request.user, resting=True).filter(pk=session_id).first()
+    if session is None:
+        raise Http404
     try:
-        acts.delete(_own(request, session_id))
+        (acts.delete_for_good if for_good else acts.delete)(session)
     except Session.DoesNotExist:
         raise Http404 from None
     return Answer(204, None)

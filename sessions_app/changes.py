@@ -14,7 +14,8 @@ from sessions_app.models import ID_LENGTH, NANO
 from sessions_app.text import is_storable
 
 MOST_TOKENS = 10**11
-MOST_COST = 10**6
+# Dollars, and sums over millions of messages stay within a column.
+MOST_COST = 1000
 
 
 class Malformed(ValueError):

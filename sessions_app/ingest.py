@@ -16,6 +16,7 @@ from sessions_app.upsert import insert_or_update, insert_or_update_counting, kno
 
 _USAGE = tuple(ch.Usage.__annotations__)
 _COUNTED = (*_USAGE, "files", "additions", "deletions")
+_PROMPT_LENGTH = 300
 _WRITTEN = [field.name for field in Session._meta.concrete_fields if field.name not in ("id", "info")]
 # Below SQLite's limit of parameters in a statement, on any build.
 _CHUNK = 900
@@ -53,6 +54,7 @@ def apply(session: Session, changes: Iterable[ch.Change]) -> Session:
             session.updated_at = now
         message_ids = _write_messages(session, batch, now)
         _write_parts(session, batch, message_ids)
+        _note_prompt(session, batch)
         if batch.diffs is not None:
             _write_session_diffs(session, batch)
         _write_items(session, batch)
@@ -193,6 +195,34 @@ def _write_parts(session: Session, batch: _Batch, message_keys: dict[str, int]) 
         for (message_id, external_id), change in batch.parts.items()
     ]
     session.parts_count += insert_or_update_counting(Part, ("message_id", "external_id"), rows)
+
+
+def _note_prompt(session: Session, batch: _Batch) -> None:
+    """Keeps the first line of the first prompt, by the order of the messages' ids."""
+    asked = {
+        message_id: text
+        for (message_id, _), change in reversed(batch.parts.items())
+        if change.kind == "text"
+        and not change.data.get("synthetic")
+        and (text := ch.text(change.data, "text").strip())
+    }
+    if session.prompt_message:
+        asked = {key: text for key, text in asked.items() if key <= session.prompt_message}
+    if not asked:
+        return
+    roles = {key: ch.text(batch.messages[key], "role") for key in asked if key in batch.messages}
+    for row in known(
+        Message,
+        session.pk,
+        "external_id",
+        sorted(asked.keys() - roles.keys())[:_CHUNK],
+        ("external_id", "role"),
+    ):
+        roles[row["external_id"]] = row["role"]
+    prompts = [key for key in asked if roles.get(key) == "user"]
+    if prompts:
+        session.prompt_message = min(prompts)
+        session.prompt = line(asked[session.prompt_message].split("\n", 1)[0], _PROMPT_LENGTH)
 
 
 def _write_turn_diffs(session: Session, by_message: dict[int, list[diffs.Diff]]) -> None:

@@ -67,9 +67,10 @@ class Totals(models.Model):
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
-    def owned_by(self, user: object) -> "SessionQuerySet":
-        """The owner's door: one's own sessions and no others; nobody owns none."""
-        return self.filter(owner_id=getattr(user, "pk", None)) if getattr(user, "pk", None) else self.none()
+    def owned_by(self, user: object, *, resting: bool = False) -> "SessionQuerySet":
+        """The owner's door: one's own sessions and no others; nobody owns none. Deleted ones only where asked for."""
+        pk = getattr(user, "pk", None)
+        return self.filter(owner_id=pk, deleted_at__isnull=not resting) if pk else self.none()
 
 
 class Session(Totals):
@@ -100,6 +101,11 @@ class Session(Totals):
     share_id = models.CharField(max_length=64, unique=True, default=new_share_id)
     share_epoch = models.PositiveIntegerField(default=0)
     archived_at = models.DateTimeField(null=True)
+    # A deleted session rests, its link dead, until it goes for good (sessions_app.retention).
+    deleted_at = models.DateTimeField(null=True)
+    # The first line of the first prompt, and the message it stands in.
+    prompt = models.CharField(max_length=300, blank=True)
+    prompt_message = models.CharField(max_length=ID_LENGTH, blank=True)
     # What the source last said of the session as a whole.
     info = JsonTextField(null=True)
 
@@ -122,7 +128,16 @@ class Session(Totals):
                 fields=("source", "external_id"), condition=models.Q(owner=None), name="session_of_nobody"
             ),
         )
-        indexes = (models.Index(fields=("owner", "-updated_at", "-id"), name="session_list"),)
+        indexes = (
+            models.Index(
+                fields=("owner", "-updated_at", "-id"),
+                condition=models.Q(deleted_at=None, archived_at=None),
+                name="session_list",
+            ),
+            models.Index(
+                fields=("deleted_at",), condition=models.Q(deleted_at__isnull=False), name="session_resting"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.source} {self.external_id}"

@@ -32,7 +32,13 @@ class Reading:
 
     def info(self) -> Any:
         """What the source said of the session, ``None`` where it said nothing."""
-        return None if self.session.info is None else self.mask("session", self.session.info)
+        if self.session.info is None:
+            return None
+        shown = self.mask("session", self.session.info)
+        if self.masked and self.session.title_is_own:
+            # Readers get the title that the owner gave, not the one that it replaced.
+            shown = {**shown, "title": self.title}
+        return shown
 
     def text(self, value: str) -> str:
         """A title, a directory, a file's name."""
@@ -75,20 +81,22 @@ class Reading:
         That server sorts by the keys ``message/<id>``, ``model``, ``part/<message>/<id>``, ``session``,
         ``session_diff``; further kinds stand where their names sort.
         """
-        sections: dict[str, Callable[[], Iterator[tuple[str, Any]]]] = {
-            "message/": self._message_items,
-            "part/": self._part_items,
-        }
+        sections: list[tuple[str, Callable[[], Iterator[tuple[str, Any]]]]] = [
+            ("message/", self._message_items),
+            ("part/", self._part_items),
+        ]
         if self.session.info is not None:
-            sections["session"] = lambda: iter([("session", self.info())])
+            sections.append(("session", lambda: iter([("session", self.info())])))
         rows = list(self.session.items.all())
         if models := [self.mask("model", row.data) for row in rows if row.kind == "model"]:
-            sections["model"] = lambda: iter([("model", models)])
-        for row in rows:
-            if row.kind != "model":
-                sections[f"{row.kind}/{row.external_id}" if row.external_id else row.kind] = self._one(row)
-        for key in sorted(sections):
-            yield from sections[key]()
+            sections.append(("model", lambda: iter([("model", models)])))
+        sections += [
+            (f"{row.kind}/{row.external_id}" if row.external_id else row.kind, self._one(row))
+            for row in rows
+            if row.kind != "model"
+        ]
+        for _, section in sorted(sections, key=lambda section: section[0]):
+            yield from section()
 
     def _one(self, row: Item) -> Callable[[], Iterator[tuple[str, Any]]]:
         return lambda: iter([(row.kind, self.mask(row.kind, row.data))])

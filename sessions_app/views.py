@@ -1,22 +1,28 @@
 """The owner's pages: the list, a session, and the plain forms behind its controls."""
 
+import contextlib
 import uuid
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from sessions_app import acts, listing, transcript
+from sessions_app import acts, listing, session_views, summary
 from sessions_app.links import share_url
 from sessions_app.models import Session, Source
 from sessions_app.reading import Reading
 
 PAGE_SIZE = 50
+_MOST_CHOICES = 500
 _CHOICES = {"1": True, "0": False}
 
 
@@ -31,74 +37,142 @@ def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
 @never_cache
 @require_safe
 def session_list(request: HttpRequest) -> HttpResponse:
-    """``/sessions``: one's own, newest first."""
-    asked = request.GET
-    filters = listing.Filters(
-        q=asked.get("q", "")[:200].replace("\0", ""),
-        source=asked.get("source", "") if asked.get("source") in Source.values else "",
-        shared=_CHOICES.get(asked.get("shared", "")),
-        archived=asked.get("archived") == "1",
-    )
+    """``/sessions``: one's own, newest first, grouped by day and month."""
+    filters = listing.Filters.read(request.GET)
     try:
         rows, cursor = listing.page(
-            filters.of(Session.objects.owned_by(request.user)), asked.get("cursor", ""), PAGE_SIZE
+            filters.of(request.user), request.GET.get("cursor", ""), PAGE_SIZE, filters.sort
         )
     except listing.BadCursor:
         return redirect("sessions:list")
-    query = asked.copy()
-    query.pop("cursor", None)
-    first_query = query.urlencode()
-    if cursor:
-        query["cursor"] = cursor
+    context = {
+        "groups": _grouped(rows, filters.sort),
+        "filters": filters,
+        "sources": Source.choices,
+        "sorts": [(sort.value, sort.label) for sort in listing.Sort],
+        "paged": "cursor" in request.GET,
+        "cursor": cursor,
+    }
+    return render(request, "sessions_app/list.html", context)
+
+
+def _grouped(rows: list[Session], sort: listing.Sort) -> list[tuple[str, list[Session]]]:
+    """The rows under Today, Yesterday, and earlier their month; under nothing where the order is not of time."""
+    groups: dict[str, list[Session]] = {}
+    today = timezone.now().date()
+    for row in rows:
+        day = (
+            getattr(row, sort.column).date() if sort in (listing.Sort.NEWEST, listing.Sort.CREATED) else None
+        )
+        age = (today - day).days if day else -1
+        name = "" if day is None else "Today" if age <= 0 else "Yesterday" if age == 1 else f"{day:%B %Y}"
+        groups.setdefault(name, []).append(row)
+    return list(groups.items())
+
+
+@login_required
+@never_cache
+@require_safe
+def list_summary(request: HttpRequest) -> HttpResponse:
+    """Totals of what the list shows; apart from it, as they read every row."""
+    filters = listing.Filters.read(request.GET)
+    context = {"summary": summary.of(filters.of(request.user)), "filters": filters}
+    fragment = request.headers.get("hx-request")
     return render(
-        request,
-        "sessions_app/list.html",
-        {
-            "sessions": rows,
-            "filters": filters,
-            "sources": Source.choices,
-            "paged": "cursor" in asked,
-            "first_query": first_query,
-            "next_query": query.urlencode() if cursor else "",
-        },
+        request, "sessions_app/summary.html" if fragment else "sessions_app/summary_page.html", context
     )
 
 
 @login_required
 @never_cache
 @require_safe
-def session_page(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
-    """``/sessions/<id>``: everything, with the owner's controls."""
-    session = _own(request, session_id)
-    base = reverse("sessions:session", args=[session.pk])
+def list_choices(request: HttpRequest) -> HttpResponse:
+    """Directories and models to filter by."""
+    own = Session.objects.owned_by(request.user).order_by()
+    directories = own.exclude(directory="").values_list("directory", flat=True).distinct()[:_MOST_CHOICES]
+    models = {
+        name
+        for used in own.values_list("models_used", flat=True).distinct()[:_MOST_CHOICES]
+        for name in used.splitlines()
+    }
     return render(
-        request,
-        "sessions_app/session.html",
-        {
-            **transcript.context(request, Reading(session), base),
+        request, "sessions_app/choices.html", {"directories": sorted(directories), "models": sorted(models)}
+    )
+
+
+def _archive(session: Session) -> None:
+    acts.update(session, archived=True)
+
+
+def _unarchive(session: Session) -> None:
+    acts.update(session, archived=False)
+
+
+def _restore(session: Session) -> None:
+    acts.restore(session)
+
+
+# What is done, and the word that says it.
+_BULK: dict[str, tuple[Callable[[Session], None], str]] = {
+    "archive": (_archive, "Archived"),
+    "unarchive": (_unarchive, "Taken out of the archive:"),
+    "delete": (acts.delete, "Deleted"),
+    "restore": (_restore, "Restored"),
+    "delete-for-good": (acts.delete_for_good, "Deleted for good:"),
+}
+
+
+@login_required
+@require_POST
+def change_many(request: HttpRequest) -> HttpResponse:
+    """Does one thing to every selected session; a deletion offers its undo."""
+    if (name := request.POST.get("act", "")) not in _BULK:
+        raise Http404
+    act, word = _BULK[name]
+    done = []
+    for raw in request.POST.getlist("session")[: PAGE_SIZE * 20]:
+        try:
+            pk = uuid.UUID(raw)
+        except ValueError:
+            continue
+        resting = name in ("restore", "delete-for-good")
+        session = Session.objects.owned_by(request.user, resting=resting).filter(pk=pk).first()
+        if session is not None:
+            with contextlib.suppress(Session.DoesNotExist):
+                act(session)
+                done.append(str(pk))
+    if not done:
+        messages.info(request, "No session was selected.")
+    else:
+        messages.success(
+            request,
+            f"{word} {len(done)} session{'s' if len(done) > 1 else ''}.",
+            extra_tags=f"undo {' '.join(done)}" if name == "delete" else "",
+        )
+    back = request.POST.get("query", "")
+    return redirect(
+        f"{reverse('sessions:list')}{'?' if back else ''}{listing.Filters.read(QueryDict(back)).query}"
+    )
+
+
+def of_owner(view: session_views.View) -> session_views.View:
+    """The owner's door before one of the session's views."""
+
+    @login_required
+    @never_cache
+    @require_safe
+    @wraps(view)
+    def owners(request: HttpRequest, session_id: uuid.UUID, **path: Any) -> HttpResponse:
+        session = _own(request, session_id)
+        extra = {
             "owner": True,
             "share_url": share_url(request, session),
             "sharing_policy": settings.GANDER.sharing,
-        },
-    )
+            **path,
+        }
+        return view(request, Reading(session), reverse("sessions:session", args=[session.pk]), extra)
 
-
-@login_required
-@never_cache
-@require_safe
-def whole_part(request: HttpRequest, session_id: uuid.UUID, pk: int) -> HttpResponse:
-    """One part with its output complete: a fragment for the page, or a page of its own."""
-    session = _own(request, session_id)
-    base = reverse("sessions:session", args=[session.pk])
-    return part_response(request, Reading(session), pk, base)
-
-
-def part_response(request: HttpRequest, reading: Reading, pk: int, base: str) -> HttpResponse:
-    """The answer with one whole part, for owner and readers alike."""
-    html = transcript.whole_part(reading, pk, base)
-    if request.headers.get("hx-request"):
-        return HttpResponse(html)
-    return render(request, "sessions_app/part.html", {"part": html, "reading": reading, "base": base})
+    return owners
 
 
 @login_required
@@ -129,7 +203,7 @@ def change_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
-    """Asks, then deletes for good."""
+    """Asks, then deletes; for 30 days it can be taken back."""
     session = _own(request, session_id)
     if request.method != "POST":
         return render(request, "sessions_app/delete.html", {"session": session})
@@ -137,5 +211,5 @@ def delete_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
         acts.delete(session)
     except Session.DoesNotExist:
         raise Http404 from None
-    messages.success(request, f"Deleted “{session.shown_title}”.")
+    messages.success(request, f"Deleted “{session.shown_title}”.", extra_tags=f"undo {session.pk}")
     return redirect("sessions:list")

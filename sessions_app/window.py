@@ -36,16 +36,16 @@ def before_or_after(reading: Reading, *, before: str = "", after: str = "", size
         more = len(found) > size
         messages = found[:size][::-1]
         return Page(
-            messages, _cursor(messages[0]) if more else None, _cursor(messages[-1]) if messages else None
+            messages, cursor_of(messages[0]) if more else None, cursor_of(messages[-1]) if messages else None
         )
     if after:
-        rows = _later(rows, *_read(after))
+        rows = later(rows, after)
     found = list(rows[: size + 1])
     messages = found[:size]
     return Page(
         messages,
-        _cursor(messages[0]) if after and messages else None,
-        _cursor(messages[-1]) if len(found) > size else None,
+        cursor_of(messages[0]) if after and messages else None,
+        cursor_of(messages[-1]) if len(found) > size else None,
     )
 
 
@@ -67,9 +67,18 @@ def around(reading: Reading, external_id: str, size: int = SIZE) -> Page:
     messages = lead + rest[: size - len(lead)]
     return Page(
         messages,
-        _cursor(messages[0]) if more_before else None,
-        _cursor(messages[-1]) if more_after else None,
+        cursor_of(messages[0]) if more_before else None,
+        cursor_of(messages[-1]) if more_after else None,
     )
+
+
+def later(rows: QuerySet[Message], cursor: str) -> QuerySet[Message]:
+    """The messages after a cursor.
+
+    Raises:
+        BadCursor: the cursor is none of ours.
+    """
+    return _later(rows, *_read(cursor))
 
 
 def _with_parts(reading: Reading) -> QuerySet[Message]:
@@ -90,7 +99,8 @@ def _later(
     return rows.filter(Q(created_at__gt=created_at) | same, created_at__gte=created_at)
 
 
-def _cursor(message: Message) -> str:
+def cursor_of(message: Message) -> str:
+    """The cursor that stands at a message."""
     microseconds = (message.created_at - _EPOCH) // timedelta(microseconds=1)
     return base64.urlsafe_b64encode(f"{microseconds}:{message.external_id}".encode()).decode().rstrip("=")
 

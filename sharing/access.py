@@ -16,7 +16,7 @@ def open(token: str, viewer: object) -> Reading | None:
     Nothing is also the answer for unknown links, closed ones, and those that the installation's policy keeps shut, so
     that nobody learns which it is. The owner comes through here too and sees what a reader sees.
     """
-    session = Session.objects.filter(share_id=token, shared=True).first()
+    session = Session.objects.filter(share_id=token, shared=True, deleted_at=None).first()
     if session is None or not _policy_allows(viewer) or expired(session):
         return None
     return Reading(session, mask, masked=True)

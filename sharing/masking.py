@@ -7,14 +7,31 @@ import re
 from typing import Any
 
 _HOME = re.compile(
-    r"(?:/home|/Users|[A-Za-z]:\\{1,2}Users)[\\/]{1,2}[^\\/\s\"'`<>:;,|?*]+|/root(?=/|\s|$|[\"'`:;,])"
+    r"(?:/home|/Users|[A-Za-z]:[\\/]{1,2}(?i:users))[\\/]{1,2}[^\\/\s\"'`<>:;,|?*]+|/root(?=/|\s|$|[\"'`:;,])"
 )
+_ATTACHMENT = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,")
+_NEVER = {"share", "permission", "system", "headers", "options", "responseHeaders", "responseBody"}
+_KNOWN_PARTS = {
+    *(
+        "text",
+        "reasoning",
+        "file",
+        "tool",
+        "step-start",
+        "step-finish",
+        "snapshot",
+        "patch",
+        "agent",
+        "subtask",
+    ),
+    *("retry", "compaction"),
+}
 _ERROR_FIELDS = ("responseHeaders", "responseBody", "metadata")
 
 
 def mask(kind: str, data: Any) -> Any:
     """What a reader may see of an object of this kind (``session``, ``message``, ``part``, ``model`` …)."""
-    return _texts(_REDUCED.get(kind, _as_it_is)(data))
+    return _texts(_REDUCED.get(kind, _unknown)(data))
 
 
 def _texts(value: Any) -> Any:
@@ -30,13 +47,21 @@ def _texts(value: Any) -> Any:
 
 def _text(text: str) -> str:
     # Home directories say who somebody is. Attachments are data, not paths.
-    if text.startswith("data:") or ("/" not in text and "\\" not in text):
+    if ("/" not in text and "\\" not in text) or _ATTACHMENT.match(text):
         return text
     return _HOME.sub("~", text)
 
 
-def _as_it_is(data: Any) -> Any:
-    return data
+def _unknown(data: Any) -> Any:
+    """An object of a kind that we do not know: what is left out of known ones, wherever it stands."""
+    if isinstance(data, list):
+        return [_unknown(child) for child in data]
+    if not isinstance(data, dict):
+        return data
+    kept = {name: _unknown(value) for name, value in data.items() if name not in _NEVER}
+    if data.get("synthetic") is True and "text" in kept:
+        kept["text"] = ""
+    return kept
 
 
 def _without(data: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -71,7 +96,7 @@ def _part(data: Any) -> Any:
         return {**data, "text": ""}
     if data.get("type") == "retry" and "error" in data:
         return {**data, "error": _error(data["error"])}
-    return data
+    return data if data.get("type") in _KNOWN_PARTS else _unknown(data)
 
 
 def _model(data: Any) -> Any:
@@ -86,4 +111,15 @@ def _model(data: Any) -> Any:
     return data
 
 
-_REDUCED = {"session": _session, "message": _message, "part": _part, "model": _model}
+def _as_it_is(data: Any) -> Any:
+    return data
+
+
+_REDUCED = {
+    "text": _as_it_is,
+    "session": _session,
+    "message": _message,
+    "part": _part,
+    "model": _model,
+    "session_diff": _as_it_is,
+}

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -102,11 +103,13 @@ def _share_of(owner: Any, session_id: str) -> Session:
             return session
         if owner is None:
             if access.expired(session):
-                acts.delete(session)
+                acts.delete_for_good(session)
                 return Session.objects.create(**key, shared=True)
             if not session.empty:
                 # The session id stands in the shared data; it proves nothing.
                 raise Refused(409, "This session is already shared; sign in to share it as your own")
+    if session.deleted_at:
+        session = acts.restore(session)
     return session if session.shared else acts.update(session, shared=True)
 
 
@@ -162,7 +165,7 @@ def delete(request: HttpRequest, share_id: str) -> HttpResponse:
         raise
     try:
         if session.owner_id is None:
-            acts.delete(session)
+            acts.delete_for_good(session)
         elif session.shared:
             acts.update(session, shared=False)
     except Session.DoesNotExist:
@@ -171,12 +174,13 @@ def delete(request: HttpRequest, share_id: str) -> HttpResponse:
 
 
 def _reading(request: HttpRequest, share_id: str) -> Reading:
-    reading = access.open(share_id, request.user)
+    # An ingest key stands in configuration files; it reads what anybody may.
+    viewer = AnonymousUser() if credential(request) == INGEST else request.user
+    reading = access.open(share_id, viewer)
     if reading is None:
         raise Refused(404, "Share not found")
-    is_own = Session.objects.owned_by(request.user).filter(pk=reading.session.pk).exists()
-    # An ingest key stands in configuration files; it may write and read nothing.
-    return Reading(reading.session) if is_own and credential(request) != INGEST else reading
+    is_own = Session.objects.owned_by(viewer).filter(pk=reading.session.pk).exists()
+    return Reading(reading.session) if is_own else reading
 
 
 def data(request: HttpRequest, share_id: str) -> HttpResponse:

@@ -1,6 +1,8 @@
 """A share's secret, with which opencode writes to it: derived, never stored."""
 
-from django.utils.crypto import constant_time_compare, salted_hmac
+import hmac
+
+from django.utils.crypto import salted_hmac
 
 from sessions_app.models import Session
 
@@ -11,6 +13,13 @@ def _secret(share_id: str, epoch: int) -> str:
     return salted_hmac(_SALT, f"{share_id}:{epoch}", algorithm="sha256").hexdigest()
 
 
+def _same(ours: str, given: object) -> bool:
+    # Clients send any text, lone surrogates included.
+    return isinstance(given, str) and hmac.compare_digest(
+        ours.encode(), given.encode("utf-8", "surrogatepass")
+    )
+
+
 def of(session: Session) -> str:
     """The secret of the session's share, from its link and epoch."""
     return _secret(session.share_id, session.share_epoch)
@@ -18,9 +27,9 @@ def of(session: Session) -> str:
 
 def fits(session: Session, secret: object) -> bool:
     """Whether this is the share's secret, in constant time."""
-    return isinstance(secret, str) and constant_time_compare(of(session), secret)
+    return _same(of(session), secret)
 
 
 def fitted(share_id: str, secret: object) -> bool:
     """Whether this was the secret of a share that is gone: only its holder is told that it existed."""
-    return isinstance(secret, str) and constant_time_compare(_secret(share_id, 0), secret)
+    return _same(_secret(share_id, 0), secret)

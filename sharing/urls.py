@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from sessions_app.session_views import VIEWS
 from sharing import opencode, views
 
 _protocol = [
@@ -16,6 +17,13 @@ urlpatterns = [
     path("api/share", include((_protocol, "opencode"), namespace="share")),
     path("api/shares", include((_protocol, "opencode"), namespace="shares")),
     path("k/<str:key>/api/share", include((_protocol, "opencode"), namespace="ingest")),
-    path("share/<str:share_id>", views.shared_session, name="shared-session"),
-    path("share/<str:share_id>/parts/<int:pk>", views.whole_part, name="shared-part"),
+    # The longer endings first: a share id has no dot, but a route's pattern would take one.
+    *(
+        path(
+            f"share/<str:share_id>{end}",
+            views.of_readers(view),
+            name="shared-session" if end == "" else f"shared-{view.__name__}",
+        )
+        for end, view in sorted(VIEWS.items(), reverse=True)
+    ),
 ]

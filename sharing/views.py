@@ -1,40 +1,31 @@
-"""The page behind a link."""
+"""The pages behind a link."""
+
+from functools import wraps
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from sessions_app import transcript
 from sessions_app.models import Session
-from sessions_app.reading import Reading
-from sessions_app.views import part_response
+from sessions_app.session_views import View, conversation
 from sharing import access
 
 
-def _open(request: HttpRequest, share_id: str) -> Reading:
-    reading = access.open(share_id, request.user)
-    if reading is None:
-        raise Http404
-    return reading
+def of_readers(view: View) -> View:
+    """The visitors' door before one of the session's views. Its owner is led to their own page."""
 
+    @require_safe
+    @wraps(view)
+    def readers(request: HttpRequest, share_id: str, **path: Any) -> HttpResponse:
+        own = Session.objects.owned_by(request.user).filter(share_id=share_id).first()
+        if own and view is conversation and not request.GET:
+            return redirect("sessions:session", session_id=own.pk)
+        reading = access.open(share_id, request.user)
+        if reading is None:
+            raise Http404
+        extra = {"owner": False, "viewer_is_owner": own is not None, **path}
+        return view(request, reading, reverse("shared-session", args=[share_id]), extra)
 
-@require_safe
-def shared_session(request: HttpRequest, share_id: str) -> HttpResponse:
-    """``/share/<share id>``: the session as readers see it. Its owner is led to their own page."""
-    own = Session.objects.owned_by(request.user).filter(share_id=share_id).first()
-    if own and request.GET.get("view") != "reader":
-        return redirect("sessions:session", session_id=own.pk)
-    reading = _open(request, share_id)
-    base = reverse("shared-session", args=[share_id])
-    return render(
-        request,
-        "sessions_app/session.html",
-        {**transcript.context(request, reading, base), "owner": False, "viewer_is_owner": own is not None},
-    )
-
-
-@require_safe
-def whole_part(request: HttpRequest, share_id: str, pk: int) -> HttpResponse:
-    """One part of it with its output complete, masked like the page."""
-    return part_response(request, _open(request, share_id), pk, reverse("shared-session", args=[share_id]))
+    return readers

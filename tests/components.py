@@ -8,7 +8,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
-SHARED_FIXTURES = ROOT.parent / "shared" / "fixtures"
 AXE = Path.home() / ".cache" / "gander-tests" / "node_modules" / "axe-core" / "axe.min.js"
 RECORDED = ROOT / "tests" / "recorded"
 

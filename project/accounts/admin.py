@@ -4,12 +4,16 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from project.accounts.models import Invitation, Token, User, digest, new_secret
 from sessions_app.links import base_url
+
+# Groups are not used: a member is staff or is not.
+admin.site.unregister(Group)
 
 admin.site.site_header = "Gander administration"
 admin.site.site_title = "Gander"
@@ -19,6 +23,12 @@ admin.site.index_title = "Members, tokens and links"
 @admin.register(User)
 class MemberAdmin(UserAdmin):  # type: ignore[type-arg]
     list_display = ("username", "email", "is_staff", "is_active", "last_login", "date_joined")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with a member: counted, as their content is neither to be read here nor to be loaded whole."""
+        owned = [(user, user.sessions.count()) for user in objs]
+        said = [f"{user} and {count} session{'' if count == 1 else 's'}" for user, count in owned]
+        return said, {"members": len(owned), "sessions": sum(count for _, count in owned)}, set(), []
 
 
 @admin.register(Invitation)
@@ -51,6 +61,10 @@ class TokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("scope",)
     search_fields = ("name", "user__username", "hint")
     list_select_related = ("user",)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        # A filter in the address would tell, letter by letter, what the list does not show.
+        return lookup.partition("__")[0] in self.list_filter and lookup.count("__") <= 1
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # A token's secret is for its user alone to see.

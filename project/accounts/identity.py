@@ -14,6 +14,14 @@ from sessions_app.credentials import note_credential
 
 INGEST_PREFIX = "/k/"
 
+# Where a token counts at all. Accounts, tokens and administration are for people at a browser; what of the API a
+# narrower token may do is asked there.
+_OPENED_BY = {
+    Scope.FULL: ("/api/", "/sessions", "/share/"),
+    Scope.OPENCODE: ("/api/",),
+    Scope.INGEST: ("/api/",),
+}
+
 
 class IdentityMiddleware:
     """Sets ``request.user`` from a program's credential, where there is one.
@@ -49,6 +57,13 @@ class IdentityMiddleware:
                 401,
                 "invalid_token",
                 "This token is not valid or has ended. Make a new one on the tokens page.",
+            )
+        if not request.path_info.startswith(_OPENED_BY[Scope(token.scope)]):
+            return problem(
+                request,
+                403,
+                "forbidden",
+                "This token does not open this page. Sign in with a browser instead.",
             )
         request.user = token.user
         note_credential(request, token.scope)

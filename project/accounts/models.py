@@ -12,7 +12,7 @@ from django.utils import timezone
 
 def digest(secret: str) -> str:
     """How a random secret is stored and looked up; secrets of 256 bits need no slow hash."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class User(AbstractUser):

@@ -46,7 +46,8 @@ def set_up(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         user = form.save(commit=False)
         user.is_staff = user.is_superuser = True
-        user.save()
+        if not setup.make(user):
+            raise Http404
         sign_user_in(request, user, backend=_BACKEND)
         return redirect("sessions:list")
     return render(request, "accounts/join.html", {"form": form, "first": True})

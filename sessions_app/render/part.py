@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from sessions_app.models import Part
+from sessions_app.models import ID_LENGTH, Part, Session
 from sessions_app.reading import Reading
 from sessions_app.render.tool import Tool, items, obj, pretty, txt
 from sessions_app.text import storable_throughout
@@ -32,7 +32,7 @@ def part_html(reading: Reading, part: Part, *, role: str, whole: bool = False, b
         whole: long output complete instead of its head.
         base: the address of the session's page, under which parts are had whole.
     """
-    key = f"part:{_VERSION}:{part.pk}:{part.revision}:{int(reading.masked)}:{int(whole)}:{role == 'user'}"
+    key = f"part:{_VERSION}:{part.pk}:{part.revision}:{int(reading.masked)}:{int(whole)}:{role == 'user'}:{base}"
     html = None if whole else cache.get(key)
     if html is None:
         html = _render(reading, part, role, whole, base)
@@ -56,7 +56,10 @@ def _render(reading: Reading, part: Part, role: str, whole: bool, base: str) -> 
         }
         if kind == "tool":
             tool = Tool(data, reading.directory)
-            return render_to_string(f"sessions_app/tools/{tool.kind}.html", {**context, "tool": tool})
+            child = _child_session(reading, tool)
+            return render_to_string(
+                f"sessions_app/tools/{tool.kind}.html", {**context, "tool": tool, "child": child}
+            )
         if kind in _KINDS:
             return render_to_string(f"sessions_app/parts/{kind}.html", {**context, **_extra(kind, data)})
         return render_to_string("sessions_app/parts/unknown.html", {**context, "json": pretty(data)})
@@ -67,6 +70,14 @@ def _render(reading: Reading, part: Part, role: str, whole: bool, base: str) -> 
             part.kind,
             pretty(data)[:20_000],
         )
+
+
+def _child_session(reading: Reading, tool: Tool) -> object:
+    """The session that a task ran in, where its owner has it here too; readers are not led there."""
+    if reading.masked or not tool.child_session:
+        return None
+    own = Session.objects.owned_by(reading.session.owner).filter(source=reading.session.source)
+    return own.filter(external_id=tool.child_session[:ID_LENGTH]).values_list("pk", flat=True).first()
 
 
 def _extra(kind: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from django.utils.safestring import SafeString
 
-from sessions_app.render.code import highlighted
+from sessions_app.render.code import LONGEST_HIGHLIGHTED, highlighted
 
 _HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)$")
 _HEAD = (
@@ -40,6 +41,8 @@ class Line:
 
 def lines(patch: str, file: str = "") -> list[Line]:
     """The patch's rows, at most ``MOST_LINES``."""
+    if len(patch) > LONGEST_HIGHLIGHTED:
+        file = ""
     rows: list[Line] = []
     old = new = 0
     in_hunk = False
@@ -63,6 +66,34 @@ def lines(patch: str, file: str = "") -> list[Line]:
     if rows and rows[-1].kind == "same" and not rows[-1].html:
         rows.pop()
     return rows
+
+
+_NOTHING = Line("none", None, None, SafeString(""))
+
+
+def pairs(rows: list[Line]) -> list[tuple[Line, Line]]:
+    """The rows side by side: what was removed beside what was added in its place."""
+    paired: list[tuple[Line, Line]] = []
+    removed: list[Line] = []
+    added: list[Line] = []
+
+    def settle() -> None:
+        paired.extend(zip_longest(removed, added, fillvalue=_NOTHING))
+        removed.clear()
+        added.clear()
+
+    for row in rows:
+        if row.kind == "remove":
+            if added:
+                settle()
+            removed.append(row)
+        elif row.kind == "add":
+            added.append(row)
+        else:
+            settle()
+            paired.append((row, row))
+    settle()
+    return paired
 
 
 def counts(patch: str) -> tuple[int, int]:

@@ -44,7 +44,14 @@ def patch_counts(patch: str) -> tuple[int, int]:
 def diff(patch: str, file: str = "") -> dict[str, Any]:
     """A unified patch as a table of lines."""
     lines = _patch.lines(patch, file)
-    return {"lines": lines, "cut": len(lines) >= _patch.MOST_LINES, "file": file}
+    return {"lines": lines, "cut": patch.count("\n") > _patch.MOST_LINES, "file": file}
+
+
+@register.inclusion_tag("sessions_app/split_diff.html")
+def split_diff(patch: str, file: str = "") -> dict[str, Any]:
+    """A unified patch as two columns, before and after."""
+    lines = _patch.lines(patch, file)
+    return {"pairs": _patch.pairs(lines), "cut": patch.count("\n") > _patch.MOST_LINES, "file": file}
 
 
 @register.inclusion_tag("sessions_app/output.html", takes_context=True)
@@ -145,3 +152,22 @@ def icon(name: str) -> SafeString:
         static("icons.svg"),
         escape(name),
     )
+
+
+@register.filter
+def undone(tags: str) -> list[str]:
+    """The sessions that a message's undo brings back."""
+    return tags.split()[1:]
+
+
+@register.filter
+def source_icon(source: str) -> str:
+    """The icon that stands for an agent."""
+    return {
+        "goose": "zap",
+        "claude-code": "sparkles",
+        "codex": "code",
+        "gemini": "sparkles",
+        "gander": "bot",
+        "api": "plug",
+    }.get(source, "square-terminal")

@@ -24,6 +24,12 @@ def test_the_set_up_link_makes_the_first_account_an_admins_and_then_ends(db: Non
     assert Client().post(link, {**NEW, "username": "mallory"}).status_code == 404
 
 
+def test_only_one_first_account_can_be_made(db: None) -> None:
+    assert setup.make(User(username="first"))
+    assert not setup.make(User(username="second"))
+    assert User.objects.get().username == "first"
+
+
 def test_another_set_up_link_opens_nothing(db: None, client: Client) -> None:
     assert client.get("/setup/guess").status_code == 404
 

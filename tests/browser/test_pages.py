@@ -16,6 +16,11 @@ PAGES = [
     "SESSION",
     "SHARE?view=reader",
     "SESSION/delete",
+    "SESSION/changes",
+    "SESSION/changes?layout=split",
+    "SESSION/info",
+    "SESSION/outline",
+    "SESSION/find?q=greet",
     "/tokens",
     "/password",
     "/device",
@@ -83,7 +88,7 @@ def test_targets_are_large_enough_on_a_phone(
     for path in ("/sessions", f"/sessions/{row['id']}"):
         page.goto(path)
         small = page.evaluate(
-            """() => [...document.querySelectorAll('button, .button, summary, select, input:not([type=hidden])')]
+            """() => [...document.querySelectorAll('button, .button, summary, select, input:not([type=hidden], [type=checkbox]), label.pick')]
                 .filter((element) => element.checkVisibility())
                 .map((element) => [element.outerHTML.slice(0, 100), element.getBoundingClientRect().height])
                 .filter(([, height]) => height > 0 && height < 43.5)"""

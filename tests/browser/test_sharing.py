@@ -74,7 +74,7 @@ def test_delete_asks_first(signed_in: SignedIn, shared: Shared) -> None:
     page.locator("summary", has_text="More").click()
     page.get_by_role("link", name="Delete").click()
     expect(page.get_by_role("button", name="Keep it")).to_be_focused()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.wait_for_url("**/sessions")
     assert httpx.get(row["share_url"]).status_code == 404
 
@@ -91,5 +91,7 @@ def test_everything_works_without_javascript(signed_in: SignedIn, shared: Shared
     expect(page.get_by_text(row["share_url"])).to_be_visible()
     page.locator("summary", has_text="More").click()
     page.get_by_role("link", name="Delete").click()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/sessions")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Restored 1 session")).to_be_visible()

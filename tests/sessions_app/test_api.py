@@ -2,12 +2,15 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from project.accounts.models import User
+from sessions_app import acts, retention
 from sessions_app.models import Session
 from tests import factories
 
@@ -66,8 +69,6 @@ def test_pages_by_cursor_hold_every_session_once(alice: User, program_of: Progra
     ],
 )
 def test_filters(alice: User, program_of: Programs, query: dict[str, str], found: set[str]) -> None:
-    from sessions_app import acts
-
     factories.session(alice, external_id="a")
     factories.session(
         alice,
@@ -191,12 +192,38 @@ def test_queries_do_not_follow_the_number_of_messages(
         client.get(f"/api/sessions/{session.pk}/messages")
 
 
-def test_delete_is_for_good(alice: User, program_of: Programs) -> None:
-    session = factories.session(alice)
-    client = program_of(alice)
-    assert client.delete(f"/api/sessions/{session.pk}").status_code == 204
-    assert client.delete(f"/api/sessions/{session.pk}").status_code == 404
+def test_a_deleted_session_rests_and_can_go_for_good(
+    alice: User, program_of: Programs, client: Client
+) -> None:
+    session = factories.session(alice, shared=True)
+    program = program_of(alice)
+    assert program.delete(f"/api/sessions/{session.pk}").status_code == 204
+    assert program.get(f"/api/sessions/{session.pk}").status_code == 404
+    assert program.delete(f"/api/sessions/{session.pk}").status_code == 404
+    assert client.get(f"/share/{session.share_id}").status_code == 404
+    assert program.get("/api/sessions").json()["items"] == []
+    assert Session.objects.exists()
+    assert program.delete(f"/api/sessions/{session.pk}?for_good=true").status_code == 204
     assert not Session.objects.exists()
+
+
+def test_a_deleted_session_goes_for_good_after_thirty_days(alice: User) -> None:
+    old, fresh = factories.session(alice), factories.session(alice, external_id="ses_2")
+    for row, days in ((old, 31), (fresh, 29)):
+        acts.delete(row)
+        Session.objects.filter(pk=row.pk).update(deleted_at=timezone.now() - timedelta(days=days))
+    assert retention.sweep() == 1
+    assert list(Session.objects.all()) == [fresh]
+
+
+def test_sharing_a_deleted_session_again_takes_it_back(alice: User, program_of: Programs) -> None:
+    session = factories.session(alice)
+    acts.delete(session)
+    made = (
+        program_of(alice).post("/api/share", {"sessionID": "ses_1"}, content_type="application/json").json()
+    )
+    assert made["id"] == session.share_id
+    assert Session.objects.owned_by(alice).get().messages_count == 2
 
 
 def test_without_credential_401_says_what_to_send(db: None, client: Client) -> None:

@@ -23,7 +23,13 @@ class Scene:
 
     def __init__(self, alice: User, bob: User, dora: User) -> None:
         self.alice, self.bob, self.dora = alice, bob, dora
-        self.session = factories.session(alice, shared=True)
+        changed = {"file": "a.py", "patch": "@@ -0,0 +1 @@\n+x", "additions": 1, "deletions": 0}
+        self.session = factories.session(
+            alice,
+            *factories.conversation(),
+            factories.user_message(summary={"diffs": [changed]}),
+            shared=True,
+        )
         part = self.session.parts.first()
         assert part is not None
         tokens.issue(alice, "to revoke")
@@ -33,7 +39,12 @@ class Scene:
         self.values = {
             "session_id": str(self.session.pk),
             "share_id": self.session.share_id,
-            "pk": {"part": part.pk, "token": Token.objects.get().pk, "login": login.pk},
+            "pk": {
+                "part": part.pk,
+                "change": self.session.diffs.get().pk,
+                "token": Token.objects.get().pk,
+                "login": login.pk,
+            },
             "key": ingest_key.of(alice),
             "token": "unknown",
         }
@@ -71,19 +82,42 @@ def _secret(scene: Scene) -> dict[str, Any]:
     return {"secret": secrets.of(scene.session), "data": []}
 
 
+SESSION_PAGES = [
+    "",
+    ".md",
+    ".json",
+    "/outline",
+    "/find",
+    "/changes",
+    "/changes.patch",
+    "/changes/<int:pk>",
+    "/info",
+    "/parts/<int:pk>",
+]
 OWN_PAGE = (200, 404, 404, 302)
 READ = {"closed": (404, 404, 404, 404), "by": "program"}
 TABLE: dict[str, list[Row]] = {
     "": [Row(302, 302, 302, 302)],
     # One's own pages.
     "sessions": [Row(200, 200, 200, 302)],
-    "sessions/<uuid:session_id>": [Row(*OWN_PAGE)],
-    "sessions/<uuid:session_id>/parts/<int:pk>": [Row(*OWN_PAGE, pk="part")],
+    "sessions/summary": [Row(200, 200, 200, 302)],
+    "sessions/choices": [Row(200, 200, 200, 302)],
+    "sessions/many": [Row(404, 404, 404, 302, method="POST")],
+    **{
+        f"sessions/<uuid:session_id>{end}": [Row(*OWN_PAGE, pk="change" if "changes" in end else "part")]
+        for end in SESSION_PAGES
+    },
     "sessions/<uuid:session_id>/change": [Row(302, 404, 404, 302, method="POST"), Row(405, 405, 405, 302)],
     "sessions/<uuid:session_id>/delete": [Row(*OWN_PAGE), Row(302, 404, 404, 302, method="POST")],
     # The visitors' door. The owner is led to their own page.
+    **{
+        f"share/<str:share_id>{end}": [
+            Row(200, 200, 200, 200, closed=(404, 404, 404, 404), pk="change" if "changes" in end else "part")
+        ]
+        for end in SESSION_PAGES
+        if end
+    },
     "share/<str:share_id>": [Row(302, 200, 200, 200, closed=(302, 404, 404, 404))],
-    "share/<str:share_id>/parts/<int:pk>": [Row(200, 200, 200, 200, closed=(404, 404, 404, 404), pk="part")],
     # opencode's protocol: reading by link, writing by secret.
     **{
         f"{root}{path}": rows
@@ -263,3 +297,52 @@ def test_the_owners_door_finds_nothing_for_nobody(db: None) -> None:
 
     Session.objects.create(owner=None, external_id="x")
     assert not Session.objects.owned_by(AnonymousUser()).exists()
+
+
+PAGES_FOR_PEOPLE = ["/tokens", "/password", "/device", "/admin/", "/admin/accounts/token/"]
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+@pytest.mark.parametrize("path", PAGES_FOR_PEOPLE)
+def test_no_token_opens_the_pages_about_accounts(scene: Scene, scope: Scope, path: str) -> None:
+    client = Client(headers={"Authorization": f"Bearer {tokens.issue(scene.dora, 'p', scope)}"})
+    assert client.get(path).status_code == 403
+    assert client.post(path, {"name": "x", "scope": "full"}).status_code == 403
+
+
+@pytest.mark.parametrize("scope", [Scope.INGEST, Scope.OPENCODE])
+def test_a_token_that_may_only_share_opens_no_pages(scene: Scene, scope: Scope) -> None:
+    client = Client(headers={"Authorization": f"Bearer {tokens.issue(scene.alice, 'p', scope)}"})
+    for path in ("/sessions", f"/sessions/{scene.session.pk}", f"/sessions/{scene.session.pk}.json"):
+        assert client.get(path).status_code == 403
+
+
+def test_an_ingest_key_reads_what_anybody_may(scene: Scene, configure: Callable[..., None]) -> None:
+    configure(sharing="team")
+    assert scene.program("member").get(f"/api/share/{scene.session.share_id}/data").status_code == 200
+    key = ingest_key.of(scene.bob)
+    assert Client().get(f"/k/{key}/api/share/{scene.session.share_id}/data").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "lookup", ["info__contains", "title__contains", "share_id__startswith", "owner__password__startswith"]
+)
+def test_the_list_of_links_is_no_oracle(scene: Scene, lookup: str) -> None:
+    answer = scene.client("staff").get("/admin/sharing/sessionlink/", {lookup: "a"})
+    assert answer.status_code == 302 or answer.status_code == 400
+    assert scene.client("staff").get("/admin/sharing/sessionlink/", {"shared__exact": "1"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/share/%00",
+        "/share/%00.md",
+        "/api/share/%00/data",
+        "/api/sessions?q=%00",
+        "/sessions?q=a%00",
+        "/k/%00/api/share",
+    ],
+)
+def test_nul_is_a_bad_request(scene: Scene, path: str) -> None:
+    assert scene.program("owner").get(path).status_code == 400

@@ -109,6 +109,22 @@ def hostile_items() -> list[dict[str, Any]]:
             ],
         },
         {
+            "type": "messages",
+            "data": {
+                "messages": [
+                    {
+                        "id": "m",
+                        "system": "perm-rule",
+                        "parts": [{"synthetic": True, "text": "synthetic-file"}],
+                    }
+                ]
+            },
+        },
+        {
+            "type": "part",
+            "data": {"id": "prt_8", "messageID": "msg_2", "type": "new", "headers": {"a": "sk-header"}},
+        },
+        {
             "type": "session_diff",
             "data": [{"file": "/home/alice/app/x", "patch": "+/home/alice", "additions": 1, "deletions": 0}],
         },
@@ -123,6 +139,10 @@ def test_no_answer_to_a_visitor_holds_what_is_masked(alice: User, client: Client
         f"/api/share/{session.share_id}",
         f"/api/share/{session.share_id}/data",
         f"/api/share/{session.share_id}/metadata",
+        *(
+            f"/share/{session.share_id}{end}"
+            for end in (".md", ".json", "/info", "/changes", "/changes.patch", "/outline")
+        ),
         *(f"/share/{session.share_id}/parts/{pk}" for pk in part_ids),
     ):
         body = client.get(path).content.decode()

@@ -1,5 +1,6 @@
 """The share protocol: create, sync, delete, and the three reads."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -289,7 +290,7 @@ def test_deleting_a_session_that_its_owner_deleted_for_good_answers_its_client_2
     alice: User, program_of: Programs, client: Client
 ) -> None:
     made = share(program_of(alice))
-    acts.delete(Session.objects.get())
+    acts.delete_for_good(Session.objects.get())
     response = client.delete(
         f"/api/share/{made['id']}", {"secret": made["secret"]}, content_type="application/json"
     )
@@ -378,3 +379,45 @@ def test_a_host_that_is_not_allowed_is_refused(alice: User, program_of: Programs
         headers={"Host": "evil.example"},
     )
     assert response.status_code == 400
+
+
+def test_a_secret_that_is_no_text_of_ours_is_just_wrong(alice: User, program_of: Programs) -> None:
+    client = program_of(alice)
+    made = share(client)
+    for secret in ("\ud800", "ä", 7, None, ["x"]):
+        body = json.dumps({"secret": secret, "data": []})
+        path = f"/api/share/{made['id']}"
+        assert client.post(f"{path}/sync", body, content_type="application/json").status_code == 403
+        assert client.delete(path, body, content_type="application/json").status_code == 403
+
+
+def test_a_kind_named_like_ours_hides_nothing(alice: User, program_of: Programs) -> None:
+    client = program_of(alice)
+    made = share(client)
+    sync(
+        client, made, *factories.conversation(), {"type": "message/", "data": 1}, {"type": "part/", "data": 2}
+    )
+    kinds = [item["type"] for item in client.get(f"/api/share/{made['id']}/data").json()]
+    assert sorted(kinds) == ["message", "message", "message/", "part", "part", "part/", "session"]
+
+
+def test_costs_and_tokens_beyond_reason_lose_no_batch(alice: User, program_of: Programs) -> None:
+    client = program_of(alice)
+    made = share(client)
+    items = [
+        factories.assistant_message(f"m{n}", cost=1000, tokens={"input": 10**12, "output": 1e300})
+        for n in range(2000)
+    ]
+    for _ in range(2):
+        assert sync(client, made, *items).status_code == 200
+
+
+def test_a_renamed_session_keeps_its_old_title_from_readers(
+    alice: User, program_of: Programs, client: Client
+) -> None:
+    program = program_of(alice)
+    made = share(program)
+    sync(program, made, *factories.conversation())
+    acts.update(Session.objects.get(), title="Public name")
+    assert 'Add a greet function"' not in client.get(f"/api/share/{made['id']}/data").content.decode()
+    assert client.get(f"/api/share/{made['id']}").json()["session"]["title"] == "Public name"

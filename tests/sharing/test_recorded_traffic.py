@@ -10,6 +10,7 @@ RECORDINGS = [
     "1.18.33-fixture-all-parts",
     "1.18.33-serve-full",
     "1.18.33-org-shares",
+    "1.18.33-console-login",
 ]
 
 

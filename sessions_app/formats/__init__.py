@@ -1,0 +1,1 @@
+"""Sessions in the forms that agents and people take away."""

@@ -1,0 +1,209 @@
+"""What can be looked at in a session, for owner and readers alike: each takes the reading that a door has opened.
+
+The doors are in ``sessions_app.views`` (the owner's) and ``sharing.views`` (everyone else's).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.text import get_valid_filename
+
+from sessions_app import find, json_text, outline, transcript
+from sessions_app.formats import markdown, opencode
+from sessions_app.listing import BadCursor
+from sessions_app.models import FileDiff, Session
+from sessions_app.reading import Reading
+from sessions_app.render.tool import obj, txt
+
+Extra = dict[str, Any]
+View = Callable[..., HttpResponse]
+
+_INLINE_PATCH = 10_000
+_INLINE_PATCHES = 100_000
+
+
+def conversation(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """The page; for htmx the window asked for alone."""
+    context = {**transcript.context(request, reading, base), **extra}
+    if request.headers.get("hx-request"):
+        return render(request, "sessions_app/window.html", context)
+    return render(request, "sessions_app/session.html", context)
+
+
+def outline_page(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """The prompts: a fragment for the page, or a page of its own."""
+    before = request.GET.get("number", "")
+    try:
+        found = outline.page(
+            reading,
+            request.GET.get("after", ""),
+            int(before) if before.isascii() and before.isdigit() and len(before) < 9 else 0,
+        )
+    except BadCursor as error:
+        raise Http404 from error
+    context = {
+        "reading": reading,
+        "session": reading.session,
+        "outline": found,
+        "base": base,
+        "view": "outline",
+        **extra,
+    }
+    fragment = request.headers.get("hx-request")
+    return render(
+        request, "sessions_app/outline.html" if fragment else "sessions_app/outline_page.html", context
+    )
+
+
+def find_page(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """Where words stand in the session."""
+    words = request.GET.get("q", "")[:200]
+    context = {
+        "reading": reading,
+        "session": reading.session,
+        "words": words,
+        "found": find.find(reading, words),
+        "base": base,
+        "view": "find",
+        **extra,
+    }
+    fragment = request.headers.get("hx-request")
+    return render(request, "sessions_app/found.html" if fragment else "sessions_app/find_page.html", context)
+
+
+def changes(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """Every file changed."""
+    rows = reading.diffs()
+    left = _INLINE_PATCHES
+    shown = []
+    for row in rows:
+        inline = len(row.patch) <= min(_INLINE_PATCH, left)
+        left -= len(row.patch) if inline else 0
+        shown.append({"row": row, "inline": inline, "lines": row.patch.count("\n")})
+    context = {
+        "reading": reading,
+        "session": reading.session,
+        "changes": shown,
+        "side_by_side": request.GET.get("layout") == "split",
+        "base": base,
+        "view": "changes",
+        **extra,
+    }
+    return render(request, "sessions_app/changes.html", context)
+
+
+def change(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """One file's change, whole."""
+    row = next((row for row in reading.diffs() if row.pk == extra["pk"]), None)
+    if row is None:
+        raise Http404
+    context = {
+        "reading": reading,
+        "session": reading.session,
+        "change": {"row": row, "inline": True},
+        "side_by_side": request.GET.get("layout") == "split",
+        "base": base,
+        "view": "changes",
+        **extra,
+    }
+    fragment = request.headers.get("hx-request")
+    return render(
+        request, "sessions_app/change.html" if fragment else "sessions_app/change_page.html", context
+    )
+
+
+def info(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """Totals, models, times, origin."""
+    models: dict[str, dict[str, Any]] = {}
+    rows = (
+        reading.messages()
+        .filter(role="assistant")
+        .values_list("data", "tokens_input", "tokens_output", "cost_nano")
+    )
+    for data, given, made, cost in rows.iterator():
+        name = txt(obj(data).get("modelID")) or "unknown"
+        row = models.setdefault(name, {"name": name, "messages": 0, "input": 0, "output": 0, "cost": 0.0})
+        row["messages"] += 1
+        row["input"] += given
+        row["output"] += made
+        row["cost"] += cost / 1e9
+    context = {
+        "reading": reading,
+        "session": reading.session,
+        "models": list(models.values()),
+        "base": base,
+        "view": "info",
+        **extra,
+    }
+    return render(request, "sessions_app/info.html", context)
+
+
+def part(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """One part with its output complete: a fragment for the page, or a page of its own."""
+    html = transcript.whole_part(reading, extra["pk"], base)
+    if request.headers.get("hx-request"):
+        return HttpResponse(html)
+    return render(
+        request, "sessions_app/part.html", {"part": html, "reading": reading, "base": base, **extra}
+    )
+
+
+def as_markdown(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """``.md``: the whole session as Markdown."""
+    return _file(request, markdown.export(reading), "text/markdown; charset=utf-8", reading.session, "md")
+
+
+def as_json(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """``.json``: the whole session in opencode's export shape."""
+    return _file(
+        request, json_text.dumps(opencode.export(reading)), "application/json", reading.session, "json"
+    )
+
+
+def as_patch(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """``changes.patch``: every file's patch, one after the other."""
+    return _file(
+        request,
+        "\n".join(_headed(row) for row in reading.diffs()),
+        "text/x-patch; charset=utf-8",
+        reading.session,
+        "patch",
+    )
+
+
+def _headed(row: FileDiff) -> str:
+    """The patch with the head that ``git apply`` and ``patch`` need, as sources leave it out now and then."""
+    body = row.patch.rstrip("\n")
+    if not body or "--- " in body.split("@@", 1)[0]:
+        return f"{body}\n"
+    old = "/dev/null" if row.status == "added" else f"a/{row.file}"
+    new = "/dev/null" if row.status == "deleted" else f"b/{row.file}"
+    return f"--- {old}\n+++ {new}\n{body}\n"
+
+
+def _file(request: HttpRequest, body: str, kind: str, session: Session, ending: str) -> HttpResponse:
+    response = HttpResponse(body, content_type=kind)
+    # What an agent wrote must not become a page of ours, whatever a browser makes of its type.
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    if "download" in request.GET:
+        name = get_valid_filename(session.title[:60] or "session") if session.title.strip(". ") else "session"
+        response["Content-Disposition"] = (
+            f'attachment; filename="{name.encode("ascii", "ignore").decode() or "session"}.{ending}"'
+        )
+    return response
+
+
+VIEWS: dict[str, View] = {
+    "": conversation,
+    ".md": as_markdown,
+    ".json": as_json,
+    "/outline": outline_page,
+    "/find": find_page,
+    "/changes": changes,
+    "/changes.patch": as_patch,
+    "/changes/<int:pk>": change,
+    "/info": info,
+    "/parts/<int:pk>": part,
+}

@@ -1,0 +1,33 @@
+// Single-letter keys: j and k for the next and previous prompt, e for all steps, / to find, ? for help.
+// They can be switched off in the help (WCAG 2.1.4), and never act while one types.
+const store = "gander-keys";
+let on = true;
+try { on = localStorage.getItem(store) !== "off"; } catch { /* storage may be switched off */ }
+const toggle = document.querySelector("[data-keys-switch]");
+if (toggle) {
+  toggle.checked = on;
+  toggle.addEventListener("change", () => {
+    on = toggle.checked;
+    try { localStorage.setItem(store, on ? "on" : "off"); } catch { /* lasts as long as the page */ }
+  });
+}
+const step = (direction) => {
+  const prompts = [...document.querySelectorAll(".message.user")];
+  const line = 130;
+  const tops = prompts.map((prompt) => prompt.getBoundingClientRect().top);
+  const index = direction > 0 ? tops.findIndex((top) => top > line + 4) : tops.findLastIndex((top) => top < line - 4);
+  prompts[index]?.scrollIntoView();
+};
+document.addEventListener("keydown", (event) => {
+  if (!on || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
+  if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+  else if (event.key === "e") {
+    const folds = [...document.querySelectorAll("details.steps")];
+    const open = folds.some((fold) => !fold.open);
+    for (const fold of folds) fold.open = open;
+  } else if (event.key === "/") document.querySelector("#find")?.focus();
+  else if (event.key === "?") document.querySelector("[data-opens='#keys-dialog']")?.click();
+  else return;
+  event.preventDefault();
+});
