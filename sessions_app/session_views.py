@@ -28,6 +28,8 @@ def conversation(request: HttpRequest, reading: Reading, base: str, extra: Extra
     """The page; for htmx the window asked for alone."""
     context = {**transcript.context(request, reading, base), **extra}
     if request.headers.get("hx-request"):
+        # The page has what stands on the other side of a window that it asks for.
+        context["previous" if "after" in request.GET else "next"] = None
         return render(request, "sessions_app/window.html", context)
     return render(request, "sessions_app/session.html", context)
 
@@ -166,7 +168,7 @@ def as_patch(request: HttpRequest, reading: Reading, base: str, extra: Extra) ->
     """``changes.patch``: every file's patch, one after the other."""
     return _file(
         request,
-        "\n".join(_headed(row) for row in reading.diffs()),
+        "".join(_headed(row) for row in reading.diffs()),
         "text/x-patch; charset=utf-8",
         reading.session,
         "patch",
@@ -174,13 +176,14 @@ def as_patch(request: HttpRequest, reading: Reading, base: str, extra: Extra) ->
 
 
 def _headed(row: FileDiff) -> str:
-    """The patch with the head that ``git apply`` and ``patch`` need, as sources leave it out now and then."""
-    body = row.patch.rstrip("\n")
-    if not body or "--- " in body.split("@@", 1)[0]:
-        return f"{body}\n"
+    """The patch under a head that ``git apply`` and ``patch -p1`` take, whatever head its source gave it."""
+    _, hunk, body = row.patch.partition("@@ ")
+    if not hunk:
+        return ""
     old = "/dev/null" if row.status == "added" else f"a/{row.file}"
     new = "/dev/null" if row.status == "deleted" else f"b/{row.file}"
-    return f"--- {old}\n+++ {new}\n{body}\n"
+    body = body.rstrip("\n")
+    return f"--- {old}\n+++ {new}\n@@ {body}\n"
 
 
 def _file(request: HttpRequest, body: str, kind: str, session: Session, ending: str) -> HttpResponse:

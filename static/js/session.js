@@ -50,7 +50,9 @@ const mark = () => {
     if (current === link.hasAttribute("aria-current")) continue;
     if (current) {
       link.setAttribute("aria-current", "true");
-      if (!link.closest("dialog")) link.scrollIntoView({ block: "nearest" });
+      // Only the outline itself is moved, and not under the hand of who scrolls it.
+      const outline = link.closest(".outline:not(:hover)");
+      if (outline) outline.scrollTop += link.getBoundingClientRect().top - outline.getBoundingClientRect().top - outline.clientHeight / 3;
     } else link.removeAttribute("aria-current");
   }
 };

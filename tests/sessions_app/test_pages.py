@@ -1,5 +1,6 @@
 """The pages as a person gets them."""
 
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -144,3 +145,108 @@ def test_every_recorded_part_is_shown(alice: User, browser_of: Browsers, client:
             assert f'id="{part.external_id}"' in html, part.data["tool"]
         for text in ("Read", "Searched", "Edited", "Ran"):
             assert f"<strong>{text}</strong>" in html
+
+
+def test_a_window_that_the_page_asks_for_brings_only_what_is_beyond(
+    alice: User, browser_of: Browsers
+) -> None:
+    items = [factories.user_message(f"m{n:03}", time={"created": factories.T0 + n}) for n in range(160)]
+    session = factories.session(alice, *items)
+    client, url = browser_of(alice), f"/sessions/{session.pk}"
+    first = client.get(url)
+    after = client.get(url, {"after": first.context["next"]}, headers={"HX-Request": "true"}).content.decode()
+    assert 'data-window="after"' in after and 'data-window="before"' not in after and "<html" not in after
+    middle = client.get(url, {"at": "m120"})
+    before = client.get(
+        url, {"before": middle.context["previous"]}, headers={"HX-Request": "true"}
+    ).content.decode()
+    assert 'data-window="before"' in before and 'data-window="after"' not in before
+
+
+def test_markdown_and_json_behind_either_url(
+    alice: User, browser_of: Browsers, client: Client, program_of: Any
+) -> None:
+    session = factories.session(
+        alice,
+        *factories.conversation(),
+        factories.tool_part("bash", input={"command": "ls /home/alice"}, output="```x```"),
+        shared=True,
+    )
+    own = browser_of(alice).get(f"/sessions/{session.pk}.md")
+    assert own["Content-Type"].startswith("text/markdown")
+    text = own.content.decode()
+    assert text.startswith("# Add a greet function") and "## You\n\nAdd a greet function to app.py" in text
+    assert "**Ran** `ls /home/alice`" in text and "````\n```x```\n````" in text
+    shared = client.get(f"/share/{session.share_id}.md").content.decode()
+    assert "/home/alice" not in shared and "ls ~" in shared
+    whole = program_of(alice).get(f"/sessions/{session.pk}.json").json()
+    assert whole["info"]["directory"] == "/home/alice/app"
+    assert [len(entry["parts"]) for entry in whole["messages"]] == [1, 2]
+    masked = client.get(f"/share/{session.share_id}.json?download")
+    assert masked.json()["info"]["directory"] == "~/app"
+    assert masked["Content-Disposition"] == 'attachment; filename="Add_a_greet_function.json"'
+    assert "sandbox" in masked["Content-Security-Policy"]
+
+
+def test_a_patch_of_everything_applies(alice: User, browser_of: Browsers, tmp_path: Any) -> None:
+    diffs = [
+        {
+            "file": "a.txt",
+            "before": "one\ntwo\n",
+            "after": "one\n2\n",
+            "additions": 1,
+            "deletions": 1,
+            "status": "modified",
+        },
+        {
+            "file": "new.txt",
+            "patch": "@@ -0,0 +1 @@\n+new\n",
+            "additions": 1,
+            "deletions": 0,
+            "status": "added",
+        },
+    ]
+    session = factories.session(alice, *factories.conversation(), {"type": "session_diff", "data": diffs})
+    patch = browser_of(alice).get(f"/sessions/{session.pk}/changes.patch").content
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    subprocess.run(["git", "apply", "-"], input=patch, cwd=tmp_path, check=True)
+    assert (tmp_path / "a.txt").read_text() == "one\n2\n" and (tmp_path / "new.txt").read_text() == "new\n"
+    page = browser_of(alice).get(f"/sessions/{session.pk}/changes").content.decode()
+    assert "a.txt" in page and "new.txt" in page
+
+
+def test_find_sees_what_a_reader_sees(alice: User, browser_of: Browsers, client: Client) -> None:
+    session = factories.session(
+        alice,
+        *factories.conversation(),
+        factories.text_part("prt_9", "msg_2", "in /home/alice/app: Überall"),
+        shared=True,
+    )
+    own = browser_of(alice)
+
+    def hits(who: Client, base: str, words: str) -> int:
+        return int(who.get(f"{base}/find", {"q": words}).context["found"].count)
+
+    for base, who, expected in (
+        (f"/sessions/{session.pk}", own, 1),
+        (f"/share/{session.share_id}", client, 0),
+    ):
+        assert hits(who, base, "/home/ALICE") == expected
+        assert hits(who, base, "überall") == 1
+        assert hits(who, base, "greet") == 2
+        assert hits(who, base, "nowhere") == 0
+        assert hits(who, base, "") == 0
+
+
+def test_a_task_leads_to_its_own_session_where_that_is_here(
+    alice: User, browser_of: Browsers, client: Client
+) -> None:
+    child = factories.session(alice, external_id="ses_child")
+    session = factories.session(
+        alice,
+        *factories.conversation(),
+        factories.tool_part("task", metadata={"sessionId": "ses_child"}),
+        shared=True,
+    )
+    assert f"/sessions/{child.pk}" in browser_of(alice).get(f"/sessions/{session.pk}").content.decode()
+    assert str(child.pk) not in client.get(f"/share/{session.share_id}").content.decode()

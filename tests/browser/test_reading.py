@@ -1,0 +1,219 @@
+"""Reading: a long session to its end, to the one place that one looks for, and back."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests import factories
+from tests.browser.conftest import VIEWS, overflow
+from tests.server import Server
+
+SignedIn = Callable[..., BrowserContext]
+PROMPTS = 1000
+PER_PROMPT = 5
+
+
+def long_session() -> list[dict[str, Any]]:
+    """5,000 messages: a thousand prompts, each with four answers, two of which only call tools."""
+    items: list[dict[str, Any]] = [factories.session_item(id="ses_long", title="A long session")]
+    for prompt in range(1, PROMPTS + 1):
+        base = factories.T0 + prompt * 1000
+        ids = [f"msg_{prompt:05}_{n}" for n in range(PER_PROMPT)]
+        items.append(factories.user_message(ids[0], time={"created": base}))
+        items.append(factories.text_part(f"prt_{prompt:05}_0", ids[0], f"Prompt number {prompt}"))
+        for n in range(1, PER_PROMPT):
+            items.append(factories.assistant_message(ids[n], time={"created": base + n}))
+            if n in (1, 2):
+                items.append(
+                    factories.tool_part(
+                        "bash", f"prt_{prompt:05}_{n}", ids[n], {"command": f"echo {prompt}"}, output="ok"
+                    )
+                )
+            else:
+                items.append(
+                    factories.text_part(
+                        f"prt_{prompt:05}_{n}", ids[n], f"Answer {prompt}.{n}: some *prose* about it."
+                    )
+                )
+    return items
+
+
+@pytest.fixture(scope="module")
+def long(server: Server) -> Iterator[dict[str, Any]]:
+    with server.client(server.tokens["alice"]) as client:
+        made = client.post("/api/share", json={"sessionID": "ses_long"}).json()
+        body = {"secret": made["secret"], "data": long_session()}
+        assert client.post(f"/api/share/{made['id']}/sync", json=body).status_code == 200
+        rows = client.get("/api/sessions").json()["items"]
+        yield next(row for row in rows if row["external_id"] == "ses_long")
+
+
+def open_page(
+    signed_in: SignedIn, row: dict[str, Any], width: int = 1280, scheme: str = "light", **options: Any
+) -> Page:
+    page = signed_in(
+        "alice", viewport={"width": width, "height": 900}, color_scheme=scheme, **options
+    ).new_page()
+    page.goto(f"/sessions/{row['id']}")
+    return page
+
+
+def in_view(page: Page, element_id: str) -> bool:
+    return bool(
+        page.evaluate(
+            "(id) => { const box = document.getElementById(id)?.getBoundingClientRect(); return box && box.top > -5 && box.top < innerHeight; }",
+            element_id,
+        )
+    )
+
+
+def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
+    signed_in: SignedIn, long: dict[str, Any]
+) -> None:
+    page = open_page(signed_in, long)
+    page.wait_for_function("window.htmx")
+    for _ in range(400):
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        page.wait_for_timeout(30)
+        if page.locator("[data-window=after]").count() == 0 and page.locator(".htmx-request").count() == 0:
+            break
+    expect(page.locator(f"#msg_{PROMPTS:05}_0")).to_be_attached()
+    assert page.locator(".message.user").count() == PROMPTS
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.wait_for_timeout(200)
+    assert page.get_by_text(f"Answer {PROMPTS}.4").is_visible()
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_the_outline_leads_to_prompt_400_which_is_not_loaded(
+    signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
+) -> None:
+    page = open_page(signed_in, long, width, scheme)
+    if width < 900:
+        page.get_by_role("link", name="Outline").click()
+    link = page.locator(".prompts:visible [data-prompt=msg_00400_0]")
+    for _ in range(60):
+        if link.count():
+            break
+        page.evaluate(
+            "document.querySelectorAll('.outline, #outline-sheet').forEach((box) => box.scrollTo(0, box.scrollHeight))"
+        )
+        page.wait_for_timeout(100)
+    link.click()
+    page.wait_for_url("**at=msg_00400_0**")
+    expect(page.get_by_text("Prompt number 400", exact=True).and_(page.locator(".typed"))).to_be_visible()
+    page.wait_for_timeout(300)
+    assert in_view(page, "msg_00400_0")
+    assert overflow(page) <= 0
+
+
+def test_the_current_prompt_is_marked_in_the_outline(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long)
+    page.locator("[data-prompt=msg_00005_0]").first.click()
+    expect(page.locator(".outline [data-prompt=msg_00005_0]")).to_have_attribute("aria-current", "true")
+    assert in_view(page, "msg_00005_0")
+
+
+def test_an_anchor_to_a_tool_call_opens_its_fold(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long)
+    page.goto(f"/sessions/{long['id']}?at=msg_00700_2#prt_00700_2")
+    expect(page.locator("#prt_00700_2 > summary")).to_be_visible()
+    page.wait_for_timeout(200)
+    assert in_view(page, "prt_00700_2")
+
+
+def test_what_one_reads_stays_in_place_when_earlier_messages_load(
+    signed_in: SignedIn, long: dict[str, Any]
+) -> None:
+    page = open_page(signed_in, long)
+    page.goto(f"/sessions/{long['id']}?at=msg_00500_0#msg_00500_0")
+    page.wait_for_timeout(500)
+    assert in_view(page, "msg_00500_0")
+    first = page.locator(".turn").first.get_attribute("data-turn")
+    page.evaluate("document.querySelector('[data-window=before]').scrollIntoView()")
+    page.wait_for_function("(first) => document.querySelector('.turn').dataset.turn !== first", arg=first)
+    page.wait_for_timeout(300)
+    # The turn that was on top is still in the window; nothing jumped to the new beginning.
+    assert (
+        page.evaluate(
+            "(first) => document.querySelector(`[data-turn='${first}']`).getBoundingClientRect().top", first
+        )
+        < 900
+    )
+    assert page.evaluate("scrollY") > 500
+
+
+def test_find_counts_and_jumps_over_the_whole_session(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Find in session")).to_be_focused()
+    page.keyboard.type("number 777")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 hit in 1 place")).to_be_visible()
+    page.locator(".found li a").click()
+    page.wait_for_url("**at=msg_00777_0**")
+    expect(page.locator("#msg_00777_0")).to_be_visible()
+
+
+def test_keys_lead_from_prompt_to_prompt_and_can_be_switched_off(
+    signed_in: SignedIn, long: dict[str, Any]
+) -> None:
+    page = open_page(signed_in, long)
+    page.keyboard.press("j")
+    page.wait_for_timeout(200)
+    assert in_view(page, "msg_00002_0")
+    page.keyboard.press("k")
+    page.wait_for_timeout(200)
+    assert in_view(page, "msg_00001_0")
+    page.keyboard.press("e")
+    assert page.locator("details.steps[open]").count() > 0
+    page.keyboard.press("?")
+    page.get_by_label("Single-letter keys are on").uncheck()
+    page.keyboard.press("Escape")
+    before = page.evaluate("scrollY")
+    page.keyboard.press("j")
+    page.wait_for_timeout(200)
+    assert page.evaluate("scrollY") == before
+
+
+def test_steps_fold_to_one_line_that_says_them(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long)
+    expect(page.locator("details.steps > summary").first).to_contain_text("2 steps · ran 2 commands · 3.0 s")
+
+
+def test_copying(signed_in: SignedIn, long: dict[str, Any], shared: Any) -> None:
+    items = [
+        factories.session_item(),
+        factories.user_message(),
+        factories.assistant_message(),
+        factories.text_part("p", "msg_2", "```python\nprint(1)\n```"),
+    ]
+    row = shared(items, session_id="ses_copy")
+    page = open_page(signed_in, row)
+    page.locator(".code").hover()
+    page.locator(".copy-code").click()
+    expect(page.locator(".copy-code")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "print(1)\n"
+    page.locator("summary", has_text="More").click()
+    page.get_by_role("button", name="Copy as Markdown").click()
+    expect(page.locator("[data-copy-text]")).to_have_text("Copied")
+    assert "```python" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_reading_works_without_javascript(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long, java_script_enabled=False)
+    page.get_by_role("link", name="Later messages").click()
+    expect(page.get_by_text("Prompt number 11", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Earlier messages").click()
+    expect(page.get_by_text("Prompt number 1", exact=True)).to_be_visible()
+    page.locator("details.steps > summary").first.click()
+    page.locator("details.card > summary").first.click()
+    expect(page.get_by_text("$ echo 1", exact=True).first).to_be_visible()
+    page.get_by_role("link", name="All prompts").click()
+    page.get_by_role("link", name="100 Prompt number 100").click()
+    expect(page.get_by_text("Prompt number 100", exact=True).and_(page.locator(".typed"))).to_be_visible()
+    page.get_by_label("Find in session").fill("number 321")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 hit in 1 place")).to_be_visible()
