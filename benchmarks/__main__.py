@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import sync
+from benchmarks import reading, sync
 
-BENCHMARKS = {"sync": sync.run}
+BENCHMARKS = {"sync": sync.run, "reading": reading.run}
 
 
 def main() -> int:

@@ -4,13 +4,14 @@ import uuid
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
+import orjson
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from ninja import Status as Answer
 from pydantic import ConfigDict, Field
 
 from sessions_app import acts, json_text, listing
-from sessions_app.links import share_url
+from sessions_app.links import base_url
 from sessions_app.models import TITLE_LENGTH, Message, Session, Source, Status
 from sessions_app.reading import Reading
 from sessions_app.window import before_or_after
@@ -89,8 +90,8 @@ class MessageCursor(Schema):
     limit: Limit = 50
 
 
-def session_out(request: HttpRequest, session: Session) -> dict[str, Any]:
-    """A session as the API shows it to its owner."""
+def session_out(session: Session, base: str) -> dict[str, Any]:
+    """A session as the API shows it to its owner, a ``SessionOut``; ``base`` is the installation's address."""
     return {
         "id": session.pk,
         "external_id": session.external_id,
@@ -101,7 +102,7 @@ def session_out(request: HttpRequest, session: Session) -> dict[str, Any]:
         "models": session.model_names,
         "status": session.status,
         "shared": session.shared,
-        "share_url": share_url(request, session),
+        "share_url": f"{base}/share/{session.share_id}",
         "archived": session.archived_at is not None,
         "created_at": session.created_at,
         "updated_at": session.updated_at,
@@ -121,6 +122,11 @@ def session_out(request: HttpRequest, session: Session) -> dict[str, Any]:
         "additions": session.additions,
         "deletions": session.deletions,
     }
+
+
+def _answer(body: dict[str, Any]) -> HttpResponse:
+    """Written as it is: validating what we made ourselves, field by field, took a third of a list's time."""
+    return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
 
 
 def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
@@ -144,12 +150,13 @@ def list_sessions(request: HttpRequest, query: Query[SessionFilters]) -> Any:
         sort=query.sort,
     )
     rows, cursor = listing.page(filters.of(request.user), query.cursor, query.limit, query.sort)
-    return {"items": [session_out(request, row) for row in rows], "next_cursor": cursor}
+    base = base_url(request)
+    return _answer({"items": [session_out(row, base) for row in rows], "next_cursor": cursor})
 
 
 @router.get("/sessions/{uuid:session_id}", response=SessionOut, summary="One session")
 def get_session(request: HttpRequest, session_id: uuid.UUID) -> Any:
-    return session_out(request, _own(request, session_id))
+    return _answer(session_out(_own(request, session_id), base_url(request)))
 
 
 @router.patch("/sessions/{uuid:session_id}", response=SessionOut, summary="Rename, share or archive")
@@ -158,7 +165,7 @@ def change_session(request: HttpRequest, session_id: uuid.UUID, changes: Session
         session = acts.update(_own(request, session_id), **changes.model_dump(exclude_unset=True))
     except Session.DoesNotExist:
         raise Http404 from None
-    return session_out(request, session)
+    return _answer(session_out(session, base_url(request)))
 
 
 @router.delete(

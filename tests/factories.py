@@ -1,4 +1,4 @@
-"""Rows and items for tests, in the shapes that sources send."""
+"""Rows for tests, and the items that fill them."""
 
 from typing import Any
 
@@ -6,99 +6,26 @@ from project.accounts.models import User
 from sessions_app import ingest
 from sessions_app.changes import from_item
 from sessions_app.models import Session, Source
+from tests.items import T0, assistant_message, conversation, session_item, text_part, tool_part, user_message
 
-T0 = 1_795_000_000_000
+__all__ = [
+    "T0",
+    "apply",
+    "assistant_message",
+    "conversation",
+    "session",
+    "session_item",
+    "text_part",
+    "tool_part",
+    "user",
+    "user_message",
+]
 
 
 def user(name: str, *, staff: bool = False) -> User:
     return User.objects.create_user(
         name, password="correct horse battery", is_staff=staff, is_superuser=staff
     )
-
-
-def session_item(**data: Any) -> dict[str, Any]:
-    base = {
-        "id": "ses_1",
-        "slug": "calm-otter",
-        "projectID": "p1",
-        "directory": "/home/alice/app",
-        "title": "Add a greet function",
-        "version": "1.18.33",
-        "time": {"created": T0, "updated": T0 + 60_000},
-    }
-    return {"type": "session", "data": {**base, **data}}
-
-
-def user_message(id: str = "msg_1", **data: Any) -> dict[str, Any]:
-    base = {
-        "id": id,
-        "sessionID": "ses_1",
-        "role": "user",
-        "time": {"created": T0 + 1},
-        "agent": "build",
-        "model": {"providerID": "stub", "modelID": "stub-model"},
-    }
-    return {"type": "message", "data": {**base, **data}}
-
-
-def assistant_message(id: str = "msg_2", **data: Any) -> dict[str, Any]:
-    base = {
-        "id": id,
-        "sessionID": "ses_1",
-        "role": "assistant",
-        "time": {"created": T0 + 2, "completed": T0 + 3},
-        "parentID": "msg_1",
-        "modelID": "stub-model",
-        "providerID": "stub",
-        "mode": "build",
-        "agent": "build",
-        "path": {"cwd": "/home/alice/app", "root": "/home/alice/app"},
-        "cost": 0.25,
-        "tokens": {"input": 100, "output": 20, "reasoning": 3, "cache": {"read": 7, "write": 5}},
-    }
-    return {"type": "message", "data": {**base, **data}}
-
-
-def text_part(id: str = "prt_1", message: str = "msg_1", text: str = "Hello", **data: Any) -> dict[str, Any]:
-    return {
-        "type": "part",
-        "data": {"id": id, "sessionID": "ses_1", "messageID": message, "type": "text", "text": text, **data},
-    }
-
-
-def tool_part(
-    tool: str, id: str = "prt_2", message: str = "msg_2", input: Any = None, **state: Any
-) -> dict[str, Any]:
-    base = {
-        "status": "completed",
-        "input": input or {},
-        "output": "",
-        "title": "",
-        "metadata": {},
-        "time": {"start": T0, "end": T0 + 1500},
-    }
-    return {
-        "type": "part",
-        "data": {
-            "id": id,
-            "sessionID": "ses_1",
-            "messageID": message,
-            "type": "tool",
-            "callID": "call_1",
-            "tool": tool,
-            "state": {**base, **state},
-        },
-    }
-
-
-def conversation() -> list[dict[str, Any]]:
-    return [
-        session_item(),
-        user_message(),
-        text_part(text="Add a greet function to app.py"),
-        assistant_message(),
-        text_part("prt_3", "msg_2", "Done: **greet** is there."),
-    ]
 
 
 def apply(session: Session, *items: dict[str, Any]) -> Session:

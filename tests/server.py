@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import uuid
 from pathlib import Path
@@ -113,6 +114,10 @@ class Server:
             check=check,
             timeout=60,
         )
+
+    def run_python(self, code: str) -> None:
+        """Runs a piece of code within this installation's Django."""
+        self.manage("shell", "--no-imports", "-c", textwrap.dedent(code))
 
     def add_user(self, name: str, *flags: str) -> str:
         """Adds an account and returns a token of full scope; the password is the suite's usual one."""

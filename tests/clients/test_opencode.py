@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.components import ROOT, opencode_binary
+from tests.recordings import Replay
 from tests.server import Server, free_port
 
 RECIPE = ROOT / "tests" / "clients" / "opencode"
@@ -66,6 +67,53 @@ def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path:
         }
 
 
+def isolated(directory: Path) -> dict[str, str]:
+    """An environment in which opencode keeps everything below the directory and asks nothing of the network."""
+    (directory / "home").mkdir(parents=True)
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory / "home"),
+        **{
+            f"XDG_{kind}_HOME": str(directory / kind.lower()) for kind in ("CONFIG", "DATA", "CACHE", "STATE")
+        },
+        "NO_PROXY": "127.0.0.1,localhost",
+        "NO_COLOR": "1",
+        **{
+            f"OPENCODE_DISABLE_{what}": "1"
+            for what in ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
+        },
+    }
+
+
+def test_a_downloaded_session_imports(server: Server, tmp_path: Path) -> None:
+    opencode = str(opencode_binary("1.18.33"))
+    environment = isolated(tmp_path)
+    repo = tmp_path / "repo"
+    subprocess.run(["git", "init", "-q", str(repo)], check=True)
+    with server.client(server.tokens["dora"]) as client:
+        Replay(client).run("1.18.33-serve-full")
+        row = next(row for row in client.get("/api/sessions").json()["items"] if row["messages"] > 10)
+        whole = client.get(f"/sessions/{row['id']}.json").json()
+    (tmp_path / "session.json").write_text(json.dumps(whole))
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [opencode, *arguments],
+            cwd=repo,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "Imported session" in run("import", str(tmp_path / "session.json"))
+    back = json.loads(run("export", row["external_id"]))
+    assert [entry["parts"] for entry in back["messages"]] == [entry["parts"] for entry in whole["messages"]]
+
+
 def wait_until(holds: Any, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:
@@ -114,22 +162,7 @@ def test_device_login_then_share(server: Server, tmp_path: Path) -> None:
             "provider": {"stub": stub},
         }
         (tmp_path / "opencode.json").write_text(json.dumps(configuration))
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path / "home"),
-            **{
-                f"XDG_{kind}_HOME": str(tmp_path / kind.lower())
-                for kind in ("CONFIG", "DATA", "CACHE", "STATE")
-            },
-            "OPENCODE_CONFIG": str(tmp_path / "opencode.json"),
-            "NO_PROXY": "127.0.0.1,localhost",
-            "NO_COLOR": "1",
-            **{
-                f"OPENCODE_DISABLE_{what}": "1"
-                for what in ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
-            },
-        }
-        (tmp_path / "home").mkdir()
+        environment = {**isolated(tmp_path), "OPENCODE_CONFIG": str(tmp_path / "opencode.json")}
         log = tmp_path / "login.log"
         with log.open("wb") as out:
             login = subprocess.Popen(

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from project.accounts.models import User
 from sessions_app import acts, retention
+from sessions_app.api import SessionOut, SessionPage
 from sessions_app.models import Session
 from tests import factories
 
@@ -35,6 +36,15 @@ def test_a_row_says_what_a_list_needs(alice: User, program_of: Programs) -> None
     assert row["tokens"] == {"input": 100, "output": 20, "reasoning": 3, "cache_read": 7, "cache_write": 5}
     assert (row["cost"], row["messages"], row["parts"]) == (0.25, 2, 2)
     assert row["created_at"].startswith("2026-11-18")
+
+
+def test_every_answer_is_of_its_documented_form(alice: User, program_of: Programs) -> None:
+    session = factories.session(alice, shared=True)
+    client = program_of(alice)
+    SessionPage.model_validate(client.get("/api/sessions").json(), strict=False)
+    row = client.get(f"/api/sessions/{session.pk}").json()
+    assert set(SessionOut.model_validate(row).model_dump()) == set(row)
+    assert set(patch(client, session, {}).json()) == set(row)
 
 
 def test_pages_by_cursor_hold_every_session_once(alice: User, program_of: Programs) -> None:
