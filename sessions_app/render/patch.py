@@ -94,11 +94,3 @@ def pairs(rows: list[Line]) -> list[tuple[Line, Line]]:
             paired.append((row, row))
     settle()
     return paired
-
-
-def counts(patch: str) -> tuple[int, int]:
-    """Lines added and removed."""
-    body = patch.split("\n")
-    added = sum(line.startswith("+") and not line.startswith("+++") for line in body)
-    removed = sum(line.startswith("-") and not line.startswith("---") for line in body)
-    return added, removed

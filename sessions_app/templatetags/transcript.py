@@ -35,11 +35,6 @@ def is_image(url: object) -> bool:
     return isinstance(url, str) and url[:60].lower().startswith(_markdown.IMAGE_DATA)
 
 
-@register.filter
-def patch_counts(patch: str) -> tuple[int, int]:
-    return _patch.counts(patch)
-
-
 @register.inclusion_tag("sessions_app/diff.html")
 def diff(patch: str, file: str = "") -> dict[str, Any]:
     """A unified patch as a table of lines."""
@@ -132,14 +127,6 @@ def _ago(age: Any, exact: datetime) -> str:
     if seconds < 7 * 86400:
         return f"{int(seconds // 86400)} d ago"
     return exact.strftime("%d %b %Y")
-
-
-@register.filter
-def from_ms(value: object) -> datetime | None:
-    """A time of opencode's, in milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 4_102_444_800_000:
-        return None
-    return datetime.fromtimestamp(value / 1000, UTC)
 
 
 @register.simple_tag

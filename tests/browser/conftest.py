@@ -12,6 +12,7 @@ from tests.components import AXE, missing
 from tests.server import Server
 
 VIEWS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
+in_every_view = pytest.mark.parametrize(("width", "scheme"), VIEWS)
 
 
 @pytest.fixture

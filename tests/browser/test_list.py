@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests import factories
-from tests.browser.conftest import VIEWS, overflow, violations
+from tests.browser.conftest import in_every_view, overflow, violations
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -24,7 +24,7 @@ def sessions(server: Server, shared: Callable[..., dict[str, Any]]) -> None:
         shared(items, session_id=f"ses_list_{number}")
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@in_every_view
 def test_filters_become_chips_and_go_again(signed_in: SignedIn, width: int, scheme: str) -> None:
     page = signed_in("alice", viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
     page.goto("/sessions")

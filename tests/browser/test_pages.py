@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.browser.conftest import VIEWS, overflow, violations
+from tests.browser.conftest import in_every_view, overflow, violations
 from tests.recordings import share_data
 from tests.server import Server
 
@@ -29,7 +28,7 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@in_every_view
 def test_pages_of_a_member(
     signed_in: Callable[..., BrowserContext], shared: Callable[..., dict[str, Any]], width: int, scheme: str
 ) -> None:
@@ -54,7 +53,7 @@ def test_pages_of_a_member(
     assert errors == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@in_every_view
 def test_pages_of_somebody_new(
     server: Server, signed_in: Callable[..., BrowserContext], browser: Any, width: int, scheme: str
 ) -> None:

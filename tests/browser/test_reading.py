@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests import factories
-from tests.browser.conftest import VIEWS, overflow
+from tests.browser.conftest import in_every_view, overflow
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -86,7 +86,7 @@ def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
     assert page.get_by_text(f"Answer {PROMPTS}.4").is_visible()
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+@in_every_view
 def test_the_outline_leads_to_prompt_400_which_is_not_loaded(
     signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
 ) -> None:
@@ -116,8 +116,11 @@ def test_the_current_prompt_is_marked_in_the_outline(signed_in: SignedIn, long: 
     assert in_view(page, "msg_00005_0")
 
 
-def test_an_anchor_to_a_tool_call_opens_its_fold(signed_in: SignedIn, long: dict[str, Any]) -> None:
-    page = open_page(signed_in, long)
+@in_every_view
+def test_an_anchor_to_a_tool_call_opens_its_fold(
+    signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
+) -> None:
+    page = open_page(signed_in, long, width, scheme)
     page.goto(f"/sessions/{long['id']}?at=msg_00700_2#prt_00700_2")
     expect(page.locator("#prt_00700_2 > summary")).to_be_visible()
     page.wait_for_timeout(200)
@@ -145,11 +148,18 @@ def test_what_one_reads_stays_in_place_when_earlier_messages_load(
     assert page.evaluate("scrollY") > 500
 
 
-def test_find_counts_and_jumps_over_the_whole_session(signed_in: SignedIn, long: dict[str, Any]) -> None:
-    page = open_page(signed_in, long)
-    page.keyboard.press("/")
-    expect(page.get_by_label("Find in session")).to_be_focused()
-    page.keyboard.type("number 777")
+@in_every_view
+def test_find_counts_and_jumps_over_the_whole_session(
+    signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
+) -> None:
+    page = open_page(signed_in, long, width, scheme)
+    if width < 600:
+        page.get_by_role("link", name="Find").click()
+        page.get_by_label("Find in session").fill("number 777")
+    else:
+        page.keyboard.press("/")
+        expect(page.get_by_label("Find in session")).to_be_focused()
+        page.keyboard.type("number 777")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 hit in 1 place")).to_be_visible()
     page.locator(".found li a").click()

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import BrowserContext, expect
 
+from tests.browser.conftest import in_every_view
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -49,9 +50,12 @@ def test_a_page_that_embeds_gander_takes_over_the_dialog(signed_in: SignedIn, sh
     assert page.evaluate("window.asked") == {"sessionId": row["id"], "url": row["share_url"], "shared": True}
 
 
-def test_rename_in_place_by_enter_and_esc(signed_in: SignedIn, shared: Shared) -> None:
-    row = shared(session_id="ses_rename")
-    page = signed_in("alice").new_page()
+@in_every_view
+def test_rename_in_place_by_enter_and_esc(
+    signed_in: SignedIn, shared: Shared, width: int, scheme: str
+) -> None:
+    row = shared(session_id=f"ses_rename_{width}_{scheme}")
+    page = signed_in("alice", viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
     page.goto(f"/sessions/{row['id']}")
     page.get_by_role("button", name="Rename").click()
     field = page.get_by_label("Title")
@@ -67,9 +71,12 @@ def test_rename_in_place_by_enter_and_esc(signed_in: SignedIn, shared: Shared) -
     expect(page.get_by_role("heading", level=1)).to_have_text("A name of my own")
 
 
-def test_delete_asks_first(signed_in: SignedIn, shared: Shared) -> None:
-    row = shared(session_id="ses_delete")
-    page = signed_in("alice").new_page()
+@in_every_view
+def test_delete_asks_first_and_can_be_undone(
+    signed_in: SignedIn, shared: Shared, width: int, scheme: str
+) -> None:
+    row = shared(session_id=f"ses_delete_{width}_{scheme}")
+    page = signed_in("alice", viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
     page.goto(f"/sessions/{row['id']}")
     page.locator("summary", has_text="More").click()
     page.get_by_role("link", name="Delete").click()
@@ -77,6 +84,9 @@ def test_delete_asks_first(signed_in: SignedIn, shared: Shared) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.wait_for_url("**/sessions")
     assert httpx.get(row["share_url"]).status_code == 404
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Restored 1 session")).to_be_visible()
+    assert httpx.get(row["share_url"]).status_code == 200
 
 
 def test_everything_works_without_javascript(signed_in: SignedIn, shared: Shared) -> None:

@@ -85,6 +85,20 @@ def isolated(directory: Path) -> dict[str, str]:
     }
 
 
+def run(command: list[str], repo: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command,
+        cwd=repo,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def test_a_downloaded_session_imports(server: Server, tmp_path: Path) -> None:
     opencode = str(opencode_binary("1.18.33"))
     environment = isolated(tmp_path)
@@ -96,21 +110,9 @@ def test_a_downloaded_session_imports(server: Server, tmp_path: Path) -> None:
         whole = client.get(f"/sessions/{row['id']}.json").json()
     (tmp_path / "session.json").write_text(json.dumps(whole))
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [opencode, *arguments],
-            cwd=repo,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            stdin=subprocess.DEVNULL,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert "Imported session" in run("import", str(tmp_path / "session.json"))
-    back = json.loads(run("export", row["external_id"]))
+    imported = run([opencode, "import", str(tmp_path / "session.json")], repo, environment)
+    assert "Imported session" in imported.stdout
+    back = json.loads(run([opencode, "export", row["external_id"]], repo, environment).stdout)
     assert [entry["parts"] for entry in back["messages"]] == [entry["parts"] for entry in whole["messages"]]
 
 
@@ -187,18 +189,9 @@ def test_device_login_then_share(server: Server, tmp_path: Path) -> None:
             assert login.wait(60) == 0, log.read_text()
         finally:
             login.kill()
-        run = subprocess.run(
-            [opencode, "run", "--share", "Say hello"],
-            cwd=repo,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            stdin=subprocess.DEVNULL,
-        )
-    assert run.returncode == 0, run.stderr
-    url = re.search(r"https?://\S+/share/[\w-]+", run.stderr)
-    assert url, run.stderr
+        ran = run([opencode, "run", "--share", "Say hello"], repo, environment)
+    url = re.search(r"https?://\S+/share/[\w-]+", ran.stderr)
+    assert url, ran.stderr
     with server.client(server.tokens["bob"]) as client:
         (row,) = client.get("/api/sessions").json()["items"]
     assert row["share_url"] == url[0] and row["shared"] and row["source"] == "opencode"

@@ -65,7 +65,12 @@ def test_a_patch_has_line_numbers_and_signs() -> None:
         ("add", None, 2),
         ("add", None, 3),
     ]
-    assert patch.counts("--- a\n+++ b\n@@ -1 +1,2 @@\n-x\n+y\n+z\n") == (2, 1)
+    assert [(left.kind, right.kind) for left, right in patch.pairs(rows)] == [
+        ("hunk", "hunk"),
+        ("same", "same"),
+        ("remove", "add"),
+        ("none", "add"),
+    ]
 
 
 def tool(name: str, **state: object) -> Tool:
