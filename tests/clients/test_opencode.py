@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     try:
         wait_until(lambda: (work / "waiting").exists() or recipe.poll() is not None, 150)
@@ -54,7 +56,9 @@ def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path:
         (work / "waiting").unlink()
         printed = recipe.communicate(timeout=60)[0]
     finally:
-        recipe.kill()
+        # Its whole group: the recipe's own servers would outlive it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(recipe.pid, signal.SIGKILL)
     assert recipe.returncode == 0, printed
     assert "identical" in printed and "after unshare, data -> 404" in printed
     answer = page.goto(url)
