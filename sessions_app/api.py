@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema
 from ninja import Status as Answer
 from pydantic import ConfigDict, Field
 
 from sessions_app import acts, json_text, listing
-from sessions_app.links import base_url
+from sessions_app.links import base_url, share_address
 from sessions_app.models import TITLE_LENGTH, Message, Session, Source, Status
 from sessions_app.reading import Reading
 from sessions_app.window import before_or_after
@@ -102,7 +103,7 @@ def session_out(session: Session, base: str) -> dict[str, Any]:
         "models": session.model_names,
         "status": session.status,
         "shared": session.shared,
-        "share_url": f"{base}/share/{session.share_id}",
+        "share_url": share_address(base, session),
         "archived": session.archived_at is not None,
         "created_at": session.created_at,
         "updated_at": session.updated_at,
@@ -130,10 +131,7 @@ def _answer(body: dict[str, Any]) -> HttpResponse:
 
 
 def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
-    session = Session.objects.owned_by(request.user).filter(pk=session_id).first()
-    if session is None:
-        raise Http404
-    return session
+    return get_object_or_404(Session.objects.owned_by(request.user), pk=session_id)
 
 
 @router.get("/sessions", response=SessionPage, summary="Your sessions, newest first")

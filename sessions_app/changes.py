@@ -13,6 +13,23 @@ from sessions_app.diffs import count
 from sessions_app.models import ID_LENGTH, NANO
 from sessions_app.text import is_storable
 
+# The kinds of part in opencode's v2 schema.
+PART_KINDS = frozenset(
+    [
+        "text",
+        "reasoning",
+        "file",
+        "tool",
+        "step-start",
+        "step-finish",
+        "snapshot",
+        "patch",
+        "agent",
+        "subtask",
+        "retry",
+        "compaction",
+    ]
+)
 MOST_TOKENS = 10**11
 # Dollars, and sums over millions of messages stay within a column.
 MOST_COST = 1000

@@ -10,13 +10,12 @@ from django.utils import timezone
 
 from sessions_app import changes as ch
 from sessions_app import diffs, hints
-from sessions_app.models import TITLE_LENGTH, FileDiff, Item, Message, Part, Session
+from sessions_app.models import PROMPT_LENGTH, TITLE_LENGTH, FileDiff, Item, Message, Part, Session
 from sessions_app.text import line, storable
 from sessions_app.upsert import insert_or_update, insert_or_update_counting, known
 
 _USAGE = tuple(ch.Usage.__annotations__)
 _COUNTED = (*_USAGE, "files", "additions", "deletions")
-_PROMPT_LENGTH = 300
 _WRITTEN = [field.name for field in Session._meta.concrete_fields if field.name not in ("id", "info")]
 # Below SQLite's limit of parameters in a statement, on any build.
 _CHUNK = 900
@@ -222,7 +221,7 @@ def _note_prompt(session: Session, batch: _Batch) -> None:
     prompts = [key for key in asked if roles.get(key) == "user"]
     if prompts:
         session.prompt_message = min(prompts)
-        session.prompt = line(asked[session.prompt_message].split("\n", 1)[0], _PROMPT_LENGTH)
+        session.prompt = line(asked[session.prompt_message].split("\n", 1)[0], PROMPT_LENGTH)
 
 
 def _write_turn_diffs(session: Session, by_message: dict[int, list[diffs.Diff]]) -> None:

@@ -11,6 +11,11 @@ def base_url(request: HttpRequest) -> str:
     return str(settings.GANDER.base_url) or f"{request.scheme}://{request.get_host()}"
 
 
-def share_url(request: HttpRequest, session: Session) -> str:
+def share_address(base: str, session: Session) -> str:
     """The session's own link. opencode's importer takes it in just this form."""
-    return f"{base_url(request)}/share/{session.share_id}"
+    return f"{base}/share/{session.share_id}"
+
+
+def share_url(request: HttpRequest, session: Session) -> str:
+    """The session's own link, at the address by which the request came."""
+    return share_address(base_url(request), session)

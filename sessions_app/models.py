@@ -11,6 +11,7 @@ from sessions_app.json_text import JsonTextField
 
 ID_LENGTH = 200
 TITLE_LENGTH = 500
+PROMPT_LENGTH = 300
 NANO = 1_000_000_000
 
 
@@ -104,7 +105,7 @@ class Session(Totals):
     # A deleted session rests, its link dead, until it goes for good (sessions_app.retention).
     deleted_at = models.DateTimeField(null=True)
     # The first line of the first prompt, and the message it stands in.
-    prompt = models.CharField(max_length=300, blank=True)
+    prompt = models.CharField(max_length=PROMPT_LENGTH, blank=True)
     prompt_message = models.CharField(max_length=ID_LENGTH, blank=True)
     # What the source last said of the session as a whole.
     info = JsonTextField(null=True)

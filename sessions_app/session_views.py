@@ -13,7 +13,7 @@ from django.utils.text import get_valid_filename
 from sessions_app import find, json_text, outline, transcript
 from sessions_app.formats import markdown, opencode
 from sessions_app.listing import BadCursor
-from sessions_app.models import FileDiff, Session
+from sessions_app.models import NANO, FileDiff, Session
 from sessions_app.reading import Reading
 from sessions_app.render.tool import obj, txt
 
@@ -22,6 +22,11 @@ View = Callable[..., HttpResponse]
 
 _INLINE_PATCH = 10_000
 _INLINE_PATCHES = 100_000
+
+
+def _context(reading: Reading, base: str, view: str, extra: Extra) -> dict[str, Any]:
+    """What the layout around every view needs."""
+    return {"reading": reading, "session": reading.session, "base": base, "view": view, **extra}
 
 
 def conversation(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
@@ -46,12 +51,8 @@ def outline_page(request: HttpRequest, reading: Reading, base: str, extra: Extra
     except BadCursor as error:
         raise Http404 from error
     context = {
-        "reading": reading,
-        "session": reading.session,
+        **_context(reading, base, "outline", extra),
         "outline": found,
-        "base": base,
-        "view": "outline",
-        **extra,
     }
     fragment = request.headers.get("hx-request")
     return render(
@@ -63,13 +64,9 @@ def find_page(request: HttpRequest, reading: Reading, base: str, extra: Extra) -
     """Where words stand in the session."""
     words = request.GET.get("q", "")[:200]
     context = {
-        "reading": reading,
-        "session": reading.session,
+        **_context(reading, base, "find", extra),
         "words": words,
         "found": find.find(reading, words),
-        "base": base,
-        "view": "find",
-        **extra,
     }
     fragment = request.headers.get("hx-request")
     return render(request, "sessions_app/found.html" if fragment else "sessions_app/find_page.html", context)
@@ -85,13 +82,9 @@ def changes(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> 
         left -= len(row.patch) if inline else 0
         shown.append({"row": row, "inline": inline, "lines": row.patch.count("\n")})
     context = {
-        "reading": reading,
-        "session": reading.session,
+        **_context(reading, base, "changes", extra),
         "changes": shown,
         "side_by_side": request.GET.get("layout") == "split",
-        "base": base,
-        "view": "changes",
-        **extra,
     }
     return render(request, "sessions_app/changes.html", context)
 
@@ -102,13 +95,9 @@ def change(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> H
     if row is None:
         raise Http404
     context = {
-        "reading": reading,
-        "session": reading.session,
+        **_context(reading, base, "changes", extra),
         "change": {"row": row, "inline": True},
         "side_by_side": request.GET.get("layout") == "split",
-        "base": base,
-        "view": "changes",
-        **extra,
     }
     fragment = request.headers.get("hx-request")
     return render(
@@ -130,14 +119,10 @@ def info(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> Htt
         row["messages"] += 1
         row["input"] += given
         row["output"] += made
-        row["cost"] += cost / 1e9
+        row["cost"] += cost / NANO
     context = {
-        "reading": reading,
-        "session": reading.session,
+        **_context(reading, base, "info", extra),
         "models": list(models.values()),
-        "base": base,
-        "view": "info",
-        **extra,
     }
     return render(request, "sessions_app/info.html", context)
 

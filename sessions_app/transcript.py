@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import Http404, HttpRequest
 from django.utils.safestring import SafeString
@@ -33,12 +33,20 @@ _DID = {
 }
 
 
+class Call(NamedTuple):
+    """What a fold says of a tool call: nothing of its content, so that it need be neither masked nor rendered."""
+
+    kind: str
+    status: str
+    seconds: float | None
+
+
 @dataclass(slots=True)
 class Steps:
     """Consecutive tool calls and what stands between them, folded to one line that says it in words."""
 
     html: list[SafeString] = field(default_factory=list)
-    tools: list[Tool] = field(default_factory=list)
+    tools: list[Call] = field(default_factory=list)
     anchors: list[str] = field(default_factory=list)
 
     @property
@@ -226,7 +234,8 @@ def _blocks(reading: Reading, message: Message, base: str) -> list[Steps | SafeS
             blocks.append(last)
         last.html.append(html)
         if part.kind == "tool":
-            last.tools.append(Tool(obj(storable_throughout(reading.part(part))), reading.directory))
+            tool = Tool(obj(part.data))
+            last.tools.append(Call(tool.kind, tool.status, tool.seconds))
     return blocks
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -27,10 +27,7 @@ _CHOICES = {"1": True, "0": False}
 
 
 def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
-    session = Session.objects.owned_by(request.user).filter(pk=session_id).first()
-    if session is None:
-        raise Http404
-    return session
+    return get_object_or_404(Session.objects.owned_by(request.user), pk=session_id)
 
 
 @login_required

@@ -9,8 +9,18 @@ from sharing.links import reset
 from sharing.models import SessionLink
 
 
+class DiscreetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Filters by what ``list_filter`` offers alone.
+
+    Any other filter in the address would tell, letter by letter, what the list does not show.
+    """
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup.partition("__")[0] in self.list_filter and lookup.count("__") <= 1
+
+
 @admin.register(SessionLink)
-class SessionLinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SessionLinkAdmin(DiscreetAdmin):
     list_display = ("link_hint", "owner", "source", "shared", "created_at", "updated_at")
     list_filter = ("shared", "source")
     search_fields = ("owner__username",)
@@ -24,10 +34,6 @@ class SessionLinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             .get_queryset(request)
             .only("id", "share_id", "owner", "source", "shared", "created_at", "updated_at", "revision")
         )
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        # A filter in the address would tell, letter by letter, what the list does not show.
-        return lookup.partition("__")[0] in self.list_filter and lookup.count("__") <= 1
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -6,26 +6,13 @@ Left out is what docs/sharing.md lists. Whatever is left stays valid for ``openc
 import re
 from typing import Any
 
+from sessions_app.changes import PART_KINDS
+
 _HOME = re.compile(
     r"(?:/home|/Users|[A-Za-z]:[\\/]{1,2}(?i:users))[\\/]{1,2}[^\\/\s\"'`<>:;,|?*]+|/root(?=/|\s|$|[\"'`:;,])"
 )
 _ATTACHMENT = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,")
 _NEVER = {"share", "permission", "system", "headers", "options", "responseHeaders", "responseBody"}
-_KNOWN_PARTS = {
-    *(
-        "text",
-        "reasoning",
-        "file",
-        "tool",
-        "step-start",
-        "step-finish",
-        "snapshot",
-        "patch",
-        "agent",
-        "subtask",
-    ),
-    *("retry", "compaction"),
-}
 _ERROR_FIELDS = ("responseHeaders", "responseBody", "metadata")
 
 
@@ -96,7 +83,7 @@ def _part(data: Any) -> Any:
         return {**data, "text": ""}
     if data.get("type") == "retry" and "error" in data:
         return {**data, "error": _error(data["error"])}
-    return data if data.get("type") in _KNOWN_PARTS else _unknown(data)
+    return data if data.get("type") in PART_KINDS else _unknown(data)
 
 
 def _model(data: Any) -> Any:

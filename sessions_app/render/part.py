@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from sessions_app.changes import PART_KINDS
 from sessions_app.models import ID_LENGTH, Part, Session
 from sessions_app.reading import Reading
 from sessions_app.render.tool import Tool, items, obj, pretty, txt
@@ -18,10 +19,6 @@ logger = logging.getLogger(__name__)
 # Raised when templates change what a cached part looks like.
 _VERSION = 1
 _KEPT_SECONDS = 3600
-_KINDS = {
-    *("text", "reasoning", "file", "step-start", "step-finish", "agent", "subtask", "retry", "compaction"),
-    *("snapshot", "patch"),
-}
 
 
 def part_html(reading: Reading, part: Part, *, role: str, whole: bool = False, base: str = "") -> SafeString:
@@ -60,7 +57,7 @@ def _render(reading: Reading, part: Part, role: str, whole: bool, base: str) -> 
             return render_to_string(
                 f"sessions_app/tools/{tool.kind}.html", {**context, "tool": tool, "child": child}
             )
-        if kind in _KINDS:
+        if kind in PART_KINDS:
             return render_to_string(f"sessions_app/parts/{kind}.html", {**context, **_extra(kind, data)})
         return render_to_string("sessions_app/parts/unknown.html", {**context, "json": pretty(data)})
     except Exception:  # a part that we cannot read must not take the page with it
