@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import reading, sync
+from benchmarks import agent, live, reading, sync
 
-BENCHMARKS = {"sync": sync.run, "reading": reading.run}
+BENCHMARKS = {"sync": sync.run, "reading": reading.run, "live": live.run, "agent": agent.run}
 
 
 def main() -> int:

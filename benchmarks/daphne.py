@@ -28,7 +28,9 @@ def main() -> None:
     )
     listener = socket.create_server(("127.0.0.1", int(sys.argv[2])))
     listener.setblocking(False)
-    DrainingServer(application, listener, largest_body=limit, on_ready=lambda: None).run()
+    DrainingServer(
+        application, listener, largest_body=limit, on_ready=lambda: None, on_drain=lambda: None
+    ).run()
 
 
 if __name__ == "__main__":

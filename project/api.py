@@ -9,9 +9,11 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
+from extensions.api import router as extensions_router
 from project.accounts.models import Scope, User
 from project.errors import problem
-from sessions_app.api import router as sessions_router
+from sessions_app.agent.api import Problem
+from sessions_app.agent.goose_api import router as sessions_router
 from sessions_app.credentials import SESSION, credential
 from sessions_app.listing import BadCursor
 
@@ -147,6 +149,7 @@ def opencode_config(request: HttpRequest) -> HttpResponse:
 
 api.add_router("", router)
 api.add_router("", sessions_router)
+api.add_router("", extensions_router)
 
 
 @api.exception_handler(Http404)
@@ -170,6 +173,11 @@ def _unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpRe
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     code = {400: "bad_request", 403: "forbidden"}.get(error.status_code, "error")
     return problem(request, error.status_code, code, str(error))
+
+
+@api.exception_handler(Problem)
+def _problem(request: HttpRequest, error: Problem) -> HttpResponse:
+    return problem(request, error.status, error.code, str(error), error.field, **error.more)
 
 
 @api.exception_handler(BadCursor)

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -29,6 +37,21 @@ class SharingPolicy(StrEnum):
     ANYONE = "anyone"
     TEAM = "team"
     OFF = "off"
+
+
+class Provider(StrEnum):
+    """Who runs models; an agent's default comes from one of them."""
+
+    ANTHROPIC = "anthropic"
+    OPENAI = "openai"
+    GOOGLE = "google"
+    OLLAMA = "ollama"
+    COMPATIBLE = "openai-compatible"
+
+
+class TurnsRunIn(StrEnum):
+    SERVER = "server"
+    WORKER = "worker"
 
 
 class LogLevel(StrEnum):
@@ -148,6 +171,102 @@ class Config(BaseSettings):
     threads: int = Field(
         4, ge=1, le=64, description="Threads that answer requests; each keeps one database connection."
     )
+    allowlist: str = Field(
+        "",
+        validation_alias=_names("GANDER_ALLOWLIST", "GOOSE_ALLOWLIST", "allowlist"),
+        description="Address (https only) or file of an allowlist in goose's YAML form. Extensions may run only what it "
+        "or the admin panel's allowlist names.",
+    )
+    allowlist_minutes: int = Field(
+        60, ge=1, le=10080, description="Minutes after which the allowlist is fetched again."
+    )
+    allowlist_bypass: bool = Field(
+        False,
+        validation_alias=_names("GANDER_ALLOWLIST_BYPASS", "GOOSE_ALLOWLIST_BYPASS", "allowlist_bypass"),
+        description="`true` lets every extension of the catalogue run, whatever the allowlist says.",
+    )
+    provider: Provider | None = Field(
+        None,
+        validation_alias=_names("GANDER_PROVIDER", "GOOSE_PROVIDER", "provider"),
+        description="Provider of the default model: `anthropic`, `openai`, `google`, `ollama` or `openai-compatible`. "
+        "Without one, no agents run here.",
+    )
+    model: str = Field(
+        "",
+        max_length=150,
+        validation_alias=_names("GANDER_MODEL", "GOOSE_MODEL", "model"),
+        description="The default model, as its provider calls it. Admins allow further ones in the admin panel.",
+    )
+    provider_url: str = Field(
+        "",
+        description="Address of the provider's API, where it is another than the provider's usual one; required for "
+        "`openai-compatible`.",
+    )
+    anthropic_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_names("ANTHROPIC_API_KEY", "anthropic_api_key"),
+        description="Key for Anthropic's models.",
+    )
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_names("OPENAI_API_KEY", "openai_api_key"),
+        description="Key for OpenAI's models, and for an OpenAI-compatible provider.",
+    )
+    google_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_names("GOOGLE_API_KEY", "GEMINI_API_KEY", "google_api_key"),
+        description="Key for Google's models.",
+    )
+    ollama_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_names("OLLAMA_API_KEY", "ollama_api_key"),
+        description="Key for Ollama, where it wants one.",
+    )
+    api_timeout: float = Field(
+        300,
+        gt=0,
+        le=3600,
+        validation_alias=_names("GANDER_API_TIMEOUT", "GOOSE_API_TIMEOUT", "api_timeout"),
+        description="Seconds for which a provider may be silent, before its answer and within it.",
+    )
+    max_retries: int = Field(
+        3,
+        ge=0,
+        le=20,
+        validation_alias=_names("GANDER_MAX_RETRIES", "GOOSE_MAX_RETRIES", "max_retries"),
+        description="How often a request that a provider refused for the moment is tried again.",
+    )
+    turn_requests: int = Field(
+        100, ge=1, le=10_000, description="Most requests to the model in one turn of an agent."
+    )
+    turn_tokens: int = Field(
+        5_000_000, ge=1000, description="Most tokens, given and made together, in one turn of an agent."
+    )
+    turns_at_once: int = Field(
+        50, ge=1, le=1000, description="Most turns that one process runs at the same time; more wait."
+    )
+    turns_run_in: TurnsRunIn = Field(
+        TurnsRunIn.SERVER,
+        description="`server`: agents run in the processes that serve. `worker`: they run in `manage.py runworker "
+        "agent-turns`, which needs Redis.",
+    )
+    turn_lease_seconds: float = Field(
+        15,
+        ge=1,
+        le=600,
+        description="Seconds after which a turn whose process was killed reads as interrupted.",
+    )
+    workspaces: Path = Field(
+        Path(),
+        description="Directory under which everybody has a workspace of their own, named like them. Without it, "
+        "`workspaces` in the data directory.",
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve on the one port; more than one need Redis. `--workers` says the same.",
+    )
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warning` or `error`.")
     debug: bool = Field(False, description="Django's debug pages, for development only.")
 
@@ -163,6 +282,33 @@ class Config(BaseSettings):
         if parts.query or parts.fragment or parts.username:
             raise ValueError("expected an origin such as https://gander.example.org, and nothing more")
         return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("provider_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("expected an address such as https://models.example.org/v1")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _workspaces_beside_data(self) -> "Config":
+        chosen = self.workspaces if self.workspaces != Path() else self.data_dir / "workspaces"
+        # Frozen, and this is still its making.
+        object.__setattr__(self, "workspaces", chosen.expanduser().absolute())
+        return self
+
+    @field_validator("allowlist_bypass", mode="before")
+    @classmethod
+    def _only_true(cls, value: object) -> bool:
+        # As goose reads it: this one word in any case, and nothing else, switches the check off.
+        return value is True or (isinstance(value, str) and value.lower() == "true")
+
+    @field_validator("allowlist")
+    @classmethod
+    def _https_or_file(cls, value: str) -> str:
+        if value.startswith("http://"):
+            raise ValueError("expected https://… or a file")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -254,7 +400,8 @@ def _explain(error: ValidationError) -> str:
         return f"{used} in {config_file()} is not a setting; docs/configuration.md lists them all"
     field = next((name for name in Config.model_fields if used in {name, *setting_names(name)}), used)
     name, source = _source(field, used)
-    shown = "(hidden)" if field in {"secret_key", "database_url", "redis_url"} else repr(problem["input"])
+    hidden = field in {"secret_key", "database_url", "redis_url"} or field.endswith("_api_key")
+    shown = "(hidden)" if hidden else repr(problem["input"])
     return f"{name} = {shown} from {source} cannot be used: {message[0].lower()}{message[1:]}"
 
 

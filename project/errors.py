@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 # opencode's share protocol and OAuth fix another form than ours.
 _OPENCODE = re.compile(r"^(/api/shares?(/|$)|/k/|/auth/device/)")
-_FOR_PROGRAMS = re.compile(r"^/(api|k|auth|healthz|readyz)(/|$)")
+_FOR_PROGRAMS = re.compile(r"^/(api|k|auth|healthz|readyz|status)(/|$)")
 
 _TITLES = {
     400: "That request made no sense",
@@ -24,13 +24,13 @@ _TITLES = {
 
 
 def problem(
-    request: HttpRequest, status: int, code: str, message: str, field: str | None = None
+    request: HttpRequest, status: int, code: str, message: str, field: str | None = None, **more: str
 ) -> HttpResponse:
-    """Answers with an error in the form that the path's clients understand."""
+    """Answers with an error in the form that the path's clients understand; ``more`` is for programs."""
     if _OPENCODE.match(request.path_info):
         return JsonResponse({"error": message}, status=status)
     if _FOR_PROGRAMS.match(request.path_info) or "application/json" in request.headers.get("accept", ""):
-        error = {"code": code, "message": message}
+        error = {"code": code, "message": message, **more}
         if field is not None:
             error["field"] = field
         return JsonResponse({"error": error}, status=status)

@@ -48,4 +48,9 @@ def ready() -> HttpResponse:
     )
 
 
-CHECKS = {"/healthz": alive, "/readyz": ready}
+def status() -> HttpResponse:
+    """``GET /status``: the process answers, as goose's clients ask it."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+CHECKS = {"/healthz": alive, "/readyz": ready, "/status": status}

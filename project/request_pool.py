@@ -14,6 +14,8 @@ from typing import IO, Any
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 
+# How long running requests may take when the server is asked to stop.
+DRAIN_SECONDS = 10.0
 _IN_MEMORY = 4 * 1024 * 1024
 
 StartResponse = Callable[..., Any]
@@ -55,7 +57,7 @@ class RequestPool:
             loop = asyncio.get_running_loop()
             answer = _Answer(loop, send)
             await loop.run_in_executor(
-                self.executor, answer.run, self.application, _environ(scope, body, size)
+                self.executor, answer.run, self.application, environ(scope, body, size)
             )
             await answer.finish()
 
@@ -139,7 +141,7 @@ class _Answer:
         await self._send(self.last, more=False)
 
 
-def _environ(scope: dict[str, Any], body: IO[bytes], size: int) -> dict[str, Any]:
+def environ(scope: dict[str, Any], body: IO[bytes], size: int) -> dict[str, Any]:
     """PEP 3333's environment of an ASGI scope."""
     server = scope.get("server") or ("localhost", 80)
     environ: dict[str, Any] = {

@@ -10,12 +10,15 @@ from typing import Any
 # The import of daphne's server installs Twisted's asyncio reactor, so it comes before any other of Twisted.
 from daphne.server import Server  # isort: skip
 from daphne.http_protocol import WebRequest
+from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from project.request_pool import DRAIN_SECONDS
+
 logger = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 10.0
+SERVICE_RESTART = 1012  # RFC 6455 §7.4, registered with IANA
 _STEP = 0.05
 
 
@@ -56,11 +59,32 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         )
 
 
+class RestartableSocket(WebSocketProtocol):  # type: ignore[misc]
+    """A socket that may be closed with 1012, service restart, which autobahn keeps from applications."""
+
+    def serverClose(self, code: int | None = None) -> None:
+        if code == SERVICE_RESTART and self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=code, isReply=False)
+        else:
+            super().serverClose(code)
+
+
 class DrainingServer(Server):  # type: ignore[misc]
-    """A daphne that, asked to stop, takes no new connections, lets running requests end, and only then goes."""
+    """A daphne that, asked to stop, takes no new connections, lets running requests end, and only then goes.
+
+    ``on_drain`` is called on the event loop, to close what would never end by itself; ``busy`` says whether there is
+    work of another kind that must end first.
+    """
 
     def __init__(
-        self, application: Any, listener: socket.socket, *, largest_body: int, on_ready: Callable[[], None]
+        self,
+        application: Any,
+        listener: socket.socket,
+        *,
+        largest_body: int,
+        on_ready: Callable[[], None],
+        on_drain: Callable[[], None],
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(
             application,
@@ -72,6 +96,8 @@ class DrainingServer(Server):  # type: ignore[misc]
             verbosity=0,
         )
         self._ports: list[Any] = []
+        self._on_drain = on_drain
+        self._otherwise_busy = busy
         self._stopping = False
         BoundedRequest.limit = largest_body
 
@@ -83,6 +109,7 @@ class DrainingServer(Server):  # type: ignore[misc]
 
     def listen_success(self, port: Any) -> None:
         self._ports.append(port)
+        self.ws_factory.protocol = RestartableSocket
         build = self.http_factory.buildProtocol
 
         def bounded(address: Any) -> Any:
@@ -105,6 +132,7 @@ class DrainingServer(Server):  # type: ignore[misc]
         self._stopping = True
         for port in self._ports:
             port.stopListening()
+        self._on_drain()
         self._wait(DRAIN_SECONDS)
 
     def _wait(self, left: float) -> None:
@@ -125,8 +153,8 @@ class DrainingServer(Server):  # type: ignore[misc]
         return Deferred.fromFuture(asyncio.gather(*running, return_exceptions=True))
 
     def _busy(self) -> bool:
-        """Whether a request still runs, or one is only half received."""
-        return any(
+        """Whether a request still runs, or one is only half received, or other work is not done."""
+        return self._otherwise_busy() or any(
             not details.get("disconnected")
             and ("application_instance" not in details or not details["application_instance"].done())
             for details in self.connections.values()

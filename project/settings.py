@@ -26,18 +26,18 @@ if _base.hostname:
 _secure = _base.scheme == "https"
 
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    # Before Channels, whose command for workers it replaces.
+    "project",
     "channels",
     "corsheaders",
     "axes",
     "csp",
-    "project",
     "project.accounts",
     "sharing",
     "sessions_app",
@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "project.middleware.HealthMiddleware",
     "project.middleware.TrustedProxiesMiddleware",
     "project.middleware.NulMiddleware",
+    "project.guide.GuideMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "sharing.headers.ShareHeadersMiddleware",
@@ -120,6 +121,14 @@ CHANNEL_LAYERS = {
         if GANDER.redis_url
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )
+}
+
+# Rendered parts, a few KB each.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000, "CULL_FREQUENCY": 4},
+    }
 }
 
 AUTH_USER_MODEL = "accounts.User"
@@ -218,9 +227,11 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": GANDER.log_level.upper()},
     "loggers": {
         "daphne": {"level": "WARNING"},
+        "uvicorn": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "asyncio": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
     },
 }
 

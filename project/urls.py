@@ -11,6 +11,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="sessions:list"), name="home"),
     path("", include("sharing.urls")),
     path("", include("sessions_app.urls")),
+    path("", include("extensions.urls")),
     path("", include("project.accounts.urls")),
     path("api/docs", pages.api_reference, name="api-docs"),
     path("api/", api.urls),

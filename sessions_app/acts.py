@@ -23,7 +23,8 @@ def changing(session: Session, *columns: str, hint: str = hints.UPDATED) -> Iter
         locked = Session.objects.select_for_update().get(pk=session.pk)
         yield locked
         locked.revision += 1
-        locked.save(update_fields=[*columns, "revision"])
+        locked.written_at = timezone.now()
+        locked.save(update_fields=[*columns, "revision", "written_at"])
         transaction.on_commit(lambda: hints.announce(hint, locked))
 
 

@@ -37,7 +37,9 @@ class SessionOut(Schema):
     external_id: str
     source: Source
     title: str
+    name: str = Field(description="The title, as goose calls it")
     directory: str
+    working_dir: str = Field(description="The directory, as goose calls it")
     agent: str
     models: list[str]
     status: Status
@@ -98,7 +100,9 @@ def session_out(session: Session, base: str) -> dict[str, Any]:
         "external_id": session.external_id,
         "source": session.source,
         "title": session.title,
+        "name": session.title,
         "directory": session.directory,
+        "working_dir": session.directory,
         "agent": session.agent,
         "models": session.model_names,
         "status": session.status,
@@ -130,7 +134,8 @@ def _answer(body: dict[str, Any]) -> HttpResponse:
     return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
 
 
-def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
+def own(request: HttpRequest, session_id: uuid.UUID) -> Session:
+    """The caller's session of this id; 404 where it is not theirs."""
     return get_object_or_404(Session.objects.owned_by(request.user), pk=session_id)
 
 
@@ -154,13 +159,13 @@ def list_sessions(request: HttpRequest, query: Query[SessionFilters]) -> Any:
 
 @router.get("/sessions/{uuid:session_id}", response=SessionOut, summary="One session")
 def get_session(request: HttpRequest, session_id: uuid.UUID) -> Any:
-    return _answer(session_out(_own(request, session_id), base_url(request)))
+    return _answer(session_out(own(request, session_id), base_url(request)))
 
 
 @router.patch("/sessions/{uuid:session_id}", response=SessionOut, summary="Rename, share or archive")
 def change_session(request: HttpRequest, session_id: uuid.UUID, changes: SessionChanges) -> Any:
     try:
-        session = acts.update(_own(request, session_id), **changes.model_dump(exclude_unset=True))
+        session = acts.update(own(request, session_id), **changes.model_dump(exclude_unset=True))
     except Session.DoesNotExist:
         raise Http404 from None
     return _answer(session_out(session, base_url(request)))
@@ -216,7 +221,7 @@ def delete_session(request: HttpRequest, session_id: uuid.UUID, for_good: bool =
     },
 )
 def list_messages(request: HttpRequest, session_id: uuid.UUID, query: Query[MessageCursor]) -> HttpResponse:
-    reading = Reading(_own(request, session_id))
+    reading = Reading(own(request, session_id))
     page = before_or_after(reading, after=query.cursor, size=query.limit)
     body = {
         "items": [_message_out(reading, row) for row in page.messages],

@@ -1,20 +1,25 @@
 """Find in session: over everything of it, loaded into the page or not."""
 
+import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from operator import itemgetter
 
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from sessions_app.models import Part
+from sessions_app.models import Message
 from sessions_app.reading import Reading
-from sessions_app.render.ansi import stripped
-from sessions_app.render.tool import Tool, obj, pretty, txt
+from sessions_app.render import words
+from sessions_app.render.tool import obj
 from sessions_app.text import storable_throughout
+
+# Where a hit stands: its message, and whether under the message's parts.
+Place = tuple[datetime, str, int]
 
 MOST_HITS = 200
 _AROUND = 60
@@ -40,21 +45,20 @@ class Found:
     more: bool
 
 
-def find(reading: Reading, words: str) -> Found:
+def find(reading: Reading, wanted: str) -> Found:
     """Where the words stand in the session, in its order; what a reader does not see is not searched."""
-    words = words.strip()
-    if not words:
+    wanted = wanted.strip()
+    if not wanted:
         return Found([], 0, more=False)
-    pattern = re.compile(re.escape(words), re.IGNORECASE)
+    pattern = re.compile(re.escape(wanted), re.IGNORECASE)
+    # What a mask writes stands nowhere in what is stored.
+    stored = wanted if _PLAIN.match(wanted) and not (reading.masked and "~" in wanted) else ""
     hits: list[Hit] = []
     count = 0
-    rows = reading.session.parts.filter(message__placeholder=False).select_related("message")
-    if _PLAIN.match(words):
-        rows = rows.annotate(text=Cast("data", TextField())).filter(text__icontains=words)
-    for part in rows.order_by("message__created_at", "message__external_id", "external_id").iterator():
-        hit = _in_part(reading, part, pattern)
-        if hit is None:
-            continue
+    # A message's error stands under its parts.
+    for _, hit in heapq.merge(
+        _in_parts(reading, pattern, stored), _in_errors(reading, pattern, stored), key=itemgetter(0)
+    ):
         if len(hits) == MOST_HITS:
             return Found(hits, count, more=True)
         hits.append(hit)
@@ -62,37 +66,47 @@ def find(reading: Reading, words: str) -> Found:
     return Found(hits, count, more=False)
 
 
-def _in_part(reading: Reading, part: Part, pattern: re.Pattern[str]) -> Hit | None:
-    data = obj(storable_throughout(reading.part(part)))
-    text = "\n".join(_texts(data, reading.directory))
+def _in_parts(reading: Reading, pattern: re.Pattern[str], stored: str) -> Iterator[tuple[Place, Hit]]:
+    rows = reading.session.parts.filter(message__placeholder=False).select_related("message")
+    if stored:
+        rows = rows.annotate(text=Cast("data", TextField())).filter(text__icontains=stored)
+    for part in rows.order_by("message__created_at", "message__external_id", "external_id").iterator():
+        data = obj(storable_throughout(reading.part(part)))
+        anchor = part.external_id if part.kind == "tool" else part.message.external_id
+        text = "\n".join(words.texts(data, reading.directory))
+        if hit := _hit(reading, part.message, anchor, words.place(data), text, pattern):
+            yield (*_place(part.message), 0), hit
+
+
+def _in_errors(reading: Reading, pattern: re.Pattern[str], stored: str) -> Iterator[tuple[Place, Hit]]:
+    rows = reading.messages().annotate(text=Cast("data", TextField())).filter(text__contains='"error"')
+    if stored:
+        rows = rows.filter(text__icontains=stored)
+    for message in rows.order_by("created_at", "external_id").iterator():
+        error = obj(storable_throughout(reading.message(message))).get("error")
+        text = "\n".join(words.error(error))
+        if hit := _hit(reading, message, message.external_id, "Error", text, pattern):
+            yield (*_place(message), 1), hit
+
+
+def _place(message: Message) -> tuple[datetime, str]:
+    return message.created_at, message.external_id
+
+
+def _hit(
+    reading: Reading, message: Message, anchor: str, where: str, text: str, pattern: re.Pattern[str]
+) -> Hit | None:
     first = pattern.search(text)
     if first is None:
         return None
-    where = (
-        Tool(data).verb
-        if part.kind == "tool"
-        else {"text": "", "reasoning": "Reasoning"}.get(part.kind, part.kind)
-    )
-    speaker = "You" if part.message.role == "user" else reading.session.get_source_display()
+    speaker = "You" if message.role == "user" else reading.session.get_source_display()
     return Hit(
-        message_id=part.message.external_id,
-        anchor=part.external_id if part.kind == "tool" else part.message.external_id,
+        message_id=message.external_id,
+        anchor=anchor,
         where=f"{speaker} · {where}" if where else speaker,
         snippet=_snippet(text, first, pattern),
         count=sum(1 for _ in pattern.finditer(text)),
     )
-
-
-def _texts(data: dict[str, Any], directory: str) -> Iterator[str]:
-    if data.get("type") == "tool":
-        tool = Tool(data, directory)
-        yield from (tool.name, tool.object, tool.pretty_input, stripped(tool.output), tool.error)
-    elif data.get("type") in {"text", "reasoning"}:
-        yield txt(data.get("text"))
-    elif data.get("type") in {"file", "agent"}:
-        yield txt(data.get("filename")) or txt(data.get("name"))
-    elif data.get("type") not in {"step-start", "step-finish", "snapshot"}:
-        yield pretty(data)
 
 
 def _snippet(text: str, first: re.Match[str], pattern: re.Pattern[str]) -> SafeString:

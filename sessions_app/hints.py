@@ -6,6 +6,7 @@ that they have seen.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -19,6 +20,7 @@ CREATED = "session-created"
 UPDATED = "session-updated"
 DELETED = "session-deleted"
 
+OWNER_GROUP = "owner."
 _PATIENCE = 2.0
 _loop: asyncio.AbstractEventLoop | None = None
 # Tasks are kept here until they end: a loop holds only weak references to them.
@@ -32,7 +34,7 @@ def session_group(session_id: object) -> str:
 
 def owner_group(owner_id: object) -> str:
     """The group of those who watch one person's list."""
-    return f"owner.{owner_id}"
+    return f"{OWNER_GROUP}{owner_id}"
 
 
 def use_loop(loop: asyncio.AbstractEventLoop) -> None:
@@ -43,10 +45,30 @@ def use_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 def announce(kind: str, session: Session) -> None:
     """Sends a hint about the session, soon and without waiting; call it after the commit."""
-    hint = {"type": kind, "id": str(session.pk), "revision": session.revision}
     groups = [session_group(session.pk)]
     if session.owner_id is not None:
         groups.append(owner_group(session.owner_id))
+    _send_soon(groups, _hint(kind, session))
+
+
+def tell(kind: str, session: Session) -> None:
+    """Sends those who have to do with the session itself, and no list, a word that changes nothing in it."""
+    _send_soon([session_group(session.pk)], _hint(kind, session))
+
+
+def on_loop(work: Callable[[], None]) -> bool:
+    """Has something done on the server's event loop, soon; whether there is one."""
+    if _loop is None or not _loop.is_running():
+        return False
+    _loop.call_soon_threadsafe(work)
+    return True
+
+
+def _hint(kind: str, session: Session) -> dict[str, Any]:
+    return {"type": kind, "id": str(session.pk), "revision": session.revision}
+
+
+def _send_soon(groups: list[str], hint: dict[str, Any]) -> None:
     if _loop is not None and _loop.is_running():
         _loop.call_soon_threadsafe(_start, groups, hint)
         return

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from django.db import transaction
 from django.utils import timezone
 
 from sessions_app import changes as ch
 from sessions_app import diffs, hints
-from sessions_app.models import PROMPT_LENGTH, TITLE_LENGTH, FileDiff, Item, Message, Part, Session
+from sessions_app.models import PROMPT_LENGTH, TITLE_LENGTH, FileDiff, Item, Message, Part, Session, Status
 from sessions_app.text import line, storable
 from sessions_app.upsert import insert_or_update, insert_or_update_counting, known
 
@@ -53,6 +53,7 @@ def apply(session: Session, changes: Iterable[ch.Change]) -> Session:
             session.updated_at = now
         message_ids = _write_messages(session, batch, now)
         _write_parts(session, batch, message_ids)
+        session.status = _status_of_parts(batch) or session.status
         _note_prompt(session, batch)
         if batch.diffs is not None:
             _write_session_diffs(session, batch)
@@ -101,6 +102,7 @@ def _write_messages(session: Session, batch: _Batch, now: datetime) -> dict[str,
     known = {row["external_id"]: row for row in _known_messages(session, wanted)}
     rows = []
     changed_diffs: list[tuple[str, list[diffs.Diff]]] = []
+    newest: tuple[datetime, str, str] = (datetime.min.replace(tzinfo=UTC), "", "")
     for external_id, data in batch.messages.items():
         old = known.get(external_id)
         found = diffs.parse(_diffs_of(data))
@@ -122,6 +124,9 @@ def _write_messages(session: Session, batch: _Batch, now: datetime) -> dict[str,
             changed_diffs.append((external_id, found))
         _count_message(session, row, old)
         _note_models(session, data)
+        if (status := _status_after(data, is_new=old is None)) is not None:
+            newest = max(newest, (cast(datetime, row["created_at"]), external_id, status))
+    session.status = newest[2] or session.status
     for external_id in wanted - batch.messages.keys() - known.keys():
         rows.append(_placeholder(session, external_id, now))
         session.messages_count += 1
@@ -155,6 +160,43 @@ def _placeholder(session: Session, external_id: str, now: datetime) -> dict[str,
         "revision": session.revision,
         **dict.fromkeys(_COUNTED, 0),
     }
+
+
+def _status_after(data: dict[str, Any], *, is_new: bool) -> str | None:
+    """What the session does after this message, if it is the newest; nothing where the message does not tell."""
+    if ch.text(data, "role") != "assistant":
+        # A prompt is changed again when its turn is over.
+        return Status.WORKING if ch.text(data, "role") == "user" and is_new else None
+    error = data.get("error")
+    if isinstance(error, dict):
+        return Status.IDLE if error.get("name") == "MessageAbortedError" else Status.FAILED
+    if ch.moment(data, "completed") is None or ch.text(data, "finish") == "tool-calls":
+        return Status.WORKING
+    return Status.IDLE
+
+
+def _status_of_parts(batch: _Batch) -> str | None:
+    """What the parts of a batch say of what the session does: a question waits, a last step ends the work."""
+    status = None
+    for change in batch.parts.values():
+        state = change.data.get("state")
+        if change.kind == "tool" and ch.text(change.data, "tool") == "question" and isinstance(state, dict):
+            asked = ch.text(state, "status") in ("pending", "running")
+            status = Status.WAITING if asked else Status.WORKING
+        elif change.kind == "tool" and isinstance(state, dict) and (approval := _approval(state)):
+            if ch.text(state, "status") == "running":
+                status = status or Status.WORKING
+            elif ch.text(state, "status") == "pending" and approval == "asked":
+                status = Status.WAITING
+        elif change.kind == "step-finish" and ch.text(change.data, "reason") not in ("", "tool-calls"):
+            status = Status.IDLE
+    return status
+
+
+def _approval(state: dict[str, Any]) -> str:
+    """What a call of Gander's own agent that needs its owner's word says of that."""
+    metadata = state.get("metadata")
+    return ch.text(metadata, "approval") if isinstance(metadata, dict) else ""
 
 
 def _diffs_of(message: dict[str, Any]) -> list[Any]:

@@ -4,6 +4,7 @@ A ``jsonb`` column would refuse NUL characters and lone surrogates, which transc
 """
 
 import json
+import math
 from typing import Any, NoReturn
 
 import orjson
@@ -45,9 +46,20 @@ def dumps(value: Any) -> str:
         return orjson.dumps(value).decode()
     except TypeError:
         try:
-            return json.dumps(value, separators=(",", ":"))
+            return json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+
+def _finite(value: Any) -> Any:
+    """The value with null in place of what JSON has no number for, as orjson writes it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_finite(child) for child in value]
+    return value
 
 
 def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Q
+from django.utils import timezone
 
 from sessions_app.models import Session, SessionQuerySet, Source
 from sessions_app.text import storable
@@ -182,11 +183,24 @@ def page(
     return rows[:size], _write(rows[size - 1], sort) if len(rows) > size else None
 
 
-def _write(session: Session, sort: Sort) -> str:
+def order_of(session: Session, sort: Sort) -> int:
+    """Where a session stands in a list: the higher, the further up."""
     value = getattr(session, sort.column)
-    if isinstance(value, datetime):
-        value = (value - _EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(json.dumps([sort, value, session.pk.hex]).encode()).decode().rstrip("=")
+    return (value - _EPOCH) // timedelta(microseconds=1) if isinstance(value, datetime) else int(value)
+
+
+def group_of(session: Session, sort: Sort) -> str:
+    """The heading it stands under: Today, Yesterday, earlier its month; none where the order is not of time."""
+    if sort not in (Sort.NEWEST, Sort.CREATED):
+        return ""
+    day = getattr(session, sort.column).date()
+    age = (timezone.now().date() - day).days
+    return "Today" if age <= 0 else "Yesterday" if age == 1 else f"{day:%B %Y}"
+
+
+def _write(session: Session, sort: Sort) -> str:
+    key = json.dumps([sort, order_of(session, sort), session.pk.hex])
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
 def _read(cursor: str, sort: Sort) -> tuple[datetime | int, uuid.UUID]:

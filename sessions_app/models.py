@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +14,8 @@ ID_LENGTH = 200
 TITLE_LENGTH = 500
 PROMPT_LENGTH = 300
 NANO = 1_000_000_000
+# opencode sends at least once a minute while it works, but for a command that runs long.
+STALE = timedelta(minutes=15)
 
 
 def new_share_id() -> str:
@@ -135,6 +138,7 @@ class Session(Totals):
                 condition=models.Q(deleted_at=None, archived_at=None),
                 name="session_list",
             ),
+            models.Index(fields=("owner", "written_at"), name="session_written"),
             models.Index(
                 fields=("deleted_at",), condition=models.Q(deleted_at__isnull=False), name="session_resting"
             ),
@@ -151,6 +155,16 @@ class Session(Totals):
     @property
     def model_names(self) -> list[str]:
         return self.models_used.splitlines()
+
+    @property
+    def shown_status(self) -> str:
+        """The status; a session from which nothing has come for long does not work any more, whatever it said last."""
+        quiet = timezone.now() - self.written_at > STALE
+        return str(Status.IDLE) if self.status == Status.WORKING and quiet else self.status
+
+    @property
+    def status_word(self) -> str:
+        return str(Status(self.shown_status).label)
 
     @property
     def shown_title(self) -> str:
@@ -249,3 +263,21 @@ class Item(Row):
             models.UniqueConstraint(fields=("session", "kind", "external_id"), name="item_of_session"),
         )
         ordering = ("kind", "pk")
+
+
+# Django finds an app's models here.
+from sessions_app.agent import models as agent_models  # noqa: E402
+
+__all__ = [
+    "FileDiff",
+    "Item",
+    "Message",
+    "Part",
+    "Session",
+    "SessionQuerySet",
+    "Source",
+    "Status",
+    "Totals",
+    "agent_models",
+    "new_share_id",
+]

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Prefetch, QuerySet
 
-from sessions_app.models import Part
+from sessions_app import window
+from sessions_app.models import Message, Part
 from sessions_app.reading import Reading
 from sessions_app.render.tool import obj, txt
-from sessions_app.text import line
-from sessions_app.window import cursor_of, later
+from sessions_app.text import is_storable, line
 
 SIZE = 100
+_LEAD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,42 +20,73 @@ class Prompt:
 
     number: int
     message_id: str
+    order: str
     line: str
     files: int
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
+    """Some prompts from a number on, and the numbers at which the pages before and after begin, where there are any."""
+
     prompts: list[Prompt]
-    after: str | None
-    following: int
+    number: int
+    before: int | None
+    after: int | None
 
 
-def page(reading: Reading, after: str = "", before_it: int = 0) -> Outline:
-    """At most ``SIZE`` prompts after the cursor, which ``before_it`` prompts precede.
+def page(reading: Reading, number: int = 1, at: str = "", until: int = 0) -> Outline:
+    """At most ``SIZE`` prompts from this number on, or from a little before the prompt in whose turn a message stands.
 
-    Raises:
-        BadCursor: the cursor is none of ours.
+    Prompts from the number ``until`` on are left out, where one is given.
     """
-    asked = reading.messages().filter(role="user")
-    if after:
-        asked = later(asked, after)
-    rows = asked.annotate(changed=Count("diffs")).defer("data")
-    texts = Part.objects.filter(kind="text").order_by("external_id")
-    found = list(rows.prefetch_related(Prefetch("parts", texts))[: SIZE + 1])
-    prompts = [
-        Prompt(before_it + number, row.external_id, prompt_line(reading, list(row.parts.all())), row.changed)
-        for number, row in enumerate(found[:SIZE], 1)
-    ]
-    more = len(found) > SIZE
-    return Outline(prompts, cursor_of(found[SIZE - 1]) if more else None, before_it + len(prompts))
+    if at:
+        number = max(_number_at(reading, at) - _LEAD, 1)
+    rows = _rows(reading.messages())
+    size = min(SIZE, until - number) if until > number else SIZE
+    found = list(rows[number - 1 : number + size])
+    return Outline(
+        [prompt(reading, row, place) for place, row in enumerate(found[:size], number)],
+        number,
+        max(number - SIZE, 1) if number > 1 else None,
+        number + size if len(found) > size else None,
+    )
 
 
-def prompt_line(reading: Reading, parts: list[Part]) -> str:
+def prompts_among(reading: Reading, messages: list[Message]) -> list[Prompt]:
+    """The prompts among some messages, each with its number in the session."""
+    asked = _rows(reading.messages().filter(pk__in=[row.pk for row in messages if row.role == "user"]))
+    return [prompt(reading, row, _before(reading, row).count() + 1) for row in asked]
+
+
+def _rows(messages: QuerySet[Message]) -> QuerySet[Message]:
+    texts = Part.objects.filter(kind__in=("text", "compaction")).order_by("external_id")
+    asked = messages.filter(role="user").annotate(changed=Count("diffs")).defer("data")
+    return asked.prefetch_related(Prefetch("parts", texts))
+
+
+def _before(reading: Reading, message: Message) -> QuerySet[Message]:
+    return window.earlier(reading.messages().filter(role="user"), message)
+
+
+def _number_at(reading: Reading, external_id: str) -> int:
+    """The number of the prompt that a message is or answers; the first where the message is unknown."""
+    message = reading.messages().filter(external_id=external_id).first() if is_storable(external_id) else None
+    if message is None:
+        return 1
+    return _before(reading, message).count() + (message.role == "user")
+
+
+def prompt(reading: Reading, row: Message, number: int) -> Prompt:
+    files: int = getattr(row, "changed", 0)
+    return Prompt(number, row.external_id, window.order_of(row), _line(reading, list(row.parts.all())), files)
+
+
+def _line(reading: Reading, parts: list[Part]) -> str:
     """The first line of what was asked."""
     for part in parts:
         data = obj(reading.part(part))
         text = txt(data.get("text")).strip()
         if data.get("type") == "text" and not data.get("synthetic") and text:
             return line(text.split("\n", 1)[0], 120)
-    return "(no text)"
+    return "Compacted" if any(part.kind == "compaction" for part in parts) else "(no text)"

@@ -20,6 +20,25 @@ def unmasked(kind: str, data: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How one file changed: one patch, or one for each turn that changed it, in order."""
+
+    pk: int
+    file: str
+    patches: list[str]
+    statuses: list[str]
+    additions: int
+    deletions: int
+
+    @property
+    def status(self) -> str:
+        """From before the first patch to after the last."""
+        if self.statuses[-1] == "deleted":
+            return "deleted"
+        return "added" if self.statuses[0] == "added" else self.statuses[-1]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """A session, and what of it may be read.
 
@@ -62,18 +81,26 @@ class Reading:
     def part(self, row: Part) -> Any:
         return self.mask("part", row.data)
 
-    def diffs(self) -> list[FileDiff]:
-        """Every file changed: as the source says of the whole session, else the last change of each file."""
-        rows = list(self.session.diffs.filter(message=None)) or [
-            *{
-                row.file_digest: row
-                for row in self.session.diffs.order_by("message__created_at", "message__external_id")
-            }.values()
-        ]
+    def changes(self) -> list[Change]:
+        """Every file changed: as the source says of the whole session, else what each prompt's turn did, in order."""
+        rows = list(self.session.diffs.filter(message=None)) or self.session.diffs.order_by(
+            "message__created_at", "message__external_id"
+        )
+        by_file: dict[str, list[FileDiff]] = {}
         for row in rows:
-            row.file = self.text(row.file)
-            row.patch = self.text(row.patch)
-        return sorted(rows, key=lambda row: row.file)
+            by_file.setdefault(row.file_digest, []).append(row)
+        found = [
+            Change(
+                pk=rows[-1].pk,
+                file=self.text(rows[-1].file),
+                patches=[self.text(row.patch) for row in rows],
+                statuses=[row.status for row in rows],
+                additions=sum(row.additions for row in rows),
+                deletions=sum(row.deletions for row in rows),
+            )
+            for rows in by_file.values()
+        ]
+        return sorted(found, key=lambda change: change.file)
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Every item as the source would send it, ``(kind, data)``, in the order of opencode's server.

@@ -3,6 +3,7 @@
 The doors are in ``sessions_app.views`` (the owner's) and ``sharing.views`` (everyone else's).
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,10 @@ from django.utils.text import get_valid_filename
 
 from sessions_app import find, json_text, outline, transcript
 from sessions_app.formats import markdown, opencode
-from sessions_app.listing import BadCursor
-from sessions_app.models import NANO, FileDiff, Session
-from sessions_app.reading import Reading
+from sessions_app.models import NANO, Session
+from sessions_app.reading import Change, Reading
 from sessions_app.render.tool import obj, txt
+from sessions_app.text import storable
 
 Extra = dict[str, Any]
 View = Callable[..., HttpResponse]
@@ -31,7 +32,12 @@ def _context(reading: Reading, base: str, view: str, extra: Extra) -> dict[str, 
 
 def conversation(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """The page; for htmx the window asked for alone."""
-    context = {**transcript.context(request, reading, base), **extra}
+    context = {
+        **transcript.context(request, reading, base),
+        "renaming": "rename" in request.GET,
+        **_found(request, reading),
+        **extra,
+    }
     if request.headers.get("hx-request"):
         # The page has what stands on the other side of a window that it asks for.
         context["previous" if "after" in request.GET else "next"] = None
@@ -41,62 +47,69 @@ def conversation(request: HttpRequest, reading: Reading, base: str, extra: Extra
 
 def outline_page(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """The prompts: a fragment for the page, or a page of its own."""
-    before = request.GET.get("number", "")
-    try:
-        found = outline.page(
-            reading,
-            request.GET.get("after", ""),
-            int(before) if before.isascii() and before.isdigit() and len(before) < 9 else 0,
-        )
-    except BadCursor as error:
-        raise Http404 from error
-    context = {
-        **_context(reading, base, "outline", extra),
-        "outline": found,
-    }
+    asked = request.GET
+    found = outline.page(
+        reading, max(_number(asked.get("number")), 1), asked.get("at", ""), _number(asked.get("until"))
+    )
+    context = {**_context(reading, base, "outline", extra), "outline": found}
     fragment = request.headers.get("hx-request")
     return render(
         request, "sessions_app/outline.html" if fragment else "sessions_app/outline_page.html", context
     )
 
 
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else 0
+
+
+def _found(request: HttpRequest, reading: Reading) -> dict[str, Any]:
+    """The words that the address asks for, and where they stand."""
+    words = request.GET.get("q", "")[:200]
+    return {"words": words, "found": find.find(reading, words)}
+
+
 def find_page(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """Where words stand in the session."""
-    words = request.GET.get("q", "")[:200]
-    context = {
-        **_context(reading, base, "find", extra),
-        "words": words,
-        "found": find.find(reading, words),
-    }
+    context = {**_context(reading, base, "find", extra), **_found(request, reading)}
     fragment = request.headers.get("hx-request")
     return render(request, "sessions_app/found.html" if fragment else "sessions_app/find_page.html", context)
 
 
 def changes(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """Every file changed."""
-    rows = reading.diffs()
+    found = reading.changes()
     left = _INLINE_PATCHES
     shown = []
-    for row in rows:
-        inline = len(row.patch) <= min(_INLINE_PATCH, left)
-        left -= len(row.patch) if inline else 0
-        shown.append({"row": row, "inline": inline, "lines": row.patch.count("\n")})
+    for change in found:
+        size = sum(map(len, change.patches))
+        inline = size <= min(_INLINE_PATCH, left)
+        left -= size if inline else 0
+        shown.append(_shown(change, inline))
     context = {
         **_context(reading, base, "changes", extra),
         "changes": shown,
+        "additions": sum(change.additions for change in found),
+        "deletions": sum(change.deletions for change in found),
         "side_by_side": request.GET.get("layout") == "split",
     }
     return render(request, "sessions_app/changes.html", context)
 
 
+def _shown(change: Change, inline: bool) -> dict[str, Any]:
+    lines = sum(patch.count("\n") for patch in change.patches)
+    return {"row": change, "inline": inline, "lines": lines, "patch": _headed(change)}
+
+
 def change(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """One file's change, whole."""
-    row = next((row for row in reading.diffs() if row.pk == extra["pk"]), None)
-    if row is None:
+    found = next((change for change in reading.changes() if change.pk == extra["pk"]), None)
+    if found is None:
         raise Http404
     context = {
         **_context(reading, base, "changes", extra),
-        "change": {"row": row, "inline": True},
+        # The address's is the change's: for templates it is a part's, that there is more of.
+        "pk": None,
+        "change": _shown(found, inline=True),
         "side_by_side": request.GET.get("layout") == "split",
     }
     fragment = request.headers.get("hx-request")
@@ -114,7 +127,7 @@ def info(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> Htt
         .values_list("data", "tokens_input", "tokens_output", "cost_nano")
     )
     for data, given, made, cost in rows.iterator():
-        name = txt(obj(data).get("modelID")) or "unknown"
+        name = storable(txt(obj(data).get("modelID"))) or "unknown"
         row = models.setdefault(name, {"name": name, "messages": 0, "input": 0, "output": 0, "cost": 0.0})
         row["messages"] += 1
         row["input"] += given
@@ -153,20 +166,27 @@ def as_patch(request: HttpRequest, reading: Reading, base: str, extra: Extra) ->
     """``changes.patch``: every file's patch, one after the other."""
     return _file(
         request,
-        "".join(_headed(row) for row in reading.diffs()),
+        "".join(_headed(change) for change in reading.changes()),
         "text/x-patch; charset=utf-8",
         reading.session,
         "patch",
     )
 
 
-def _headed(row: FileDiff) -> str:
-    """The patch under a head that ``git apply`` and ``patch -p1`` take, whatever head its source gave it."""
-    _, hunk, body = row.patch.partition("@@ ")
+def _headed(change: Change) -> str:
+    """The patches under heads that ``git apply`` and ``patch -p1`` take, whatever heads their source gave them."""
+    return "".join(
+        _with_head(patch, change.file, change.statuses[index]) for index, patch in enumerate(change.patches)
+    )
+
+
+def _with_head(patch: str, file: str, status: str) -> str:
+    _, hunk, body = patch.partition("@@ ")
     if not hunk:
         return ""
-    old = "/dev/null" if row.status == "added" else f"a/{row.file}"
-    new = "/dev/null" if row.status == "deleted" else f"b/{row.file}"
+    # Sources need not say the status; a file that began or ended empty-handed tells it by its hunk.
+    old = "/dev/null" if status == "added" or body.startswith("-0,0 ") else f"a/{file}"
+    new = "/dev/null" if status == "deleted" or re.match(r"-\S+ \+0,0 ", body) else f"b/{file}"
     body = body.rstrip("\n")
     return f"--- {old}\n+++ {new}\n@@ {body}\n"
 

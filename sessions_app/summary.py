@@ -30,10 +30,11 @@ class Summary:
     tokens: int
     cost: float
     bars: list[Bar]
+    last: date
 
 
-def of(sessions: SessionQuerySet) -> Summary:
-    """Counts over all sessions of the list, and the last days' as bars."""
+def of(sessions: SessionQuerySet, until: date | None = None) -> Summary:
+    """Counts over all sessions of the list, and as bars the last days up to now, or to the day that the list ends with."""
     totals = sessions.order_by().aggregate(
         sessions=Count("id"),
         given=Sum("tokens_input"),
@@ -42,10 +43,11 @@ def of(sessions: SessionQuerySet) -> Summary:
         cost=Sum("cost_nano"),
     )
     today = timezone.now().date()
-    first = today - timedelta(days=DAYS - 1)
+    last = min(until or today, today)
+    first = last - timedelta(days=DAYS - 1)
     by_day = dict(
         sessions.order_by()
-        .filter(updated_at__date__gte=first)
+        .filter(updated_at__date__gte=first, updated_at__date__lte=last)
         .annotate(day=TruncDate("updated_at"))
         .values("day")
         .annotate(count=Count("id"))
@@ -63,4 +65,5 @@ def of(sessions: SessionQuerySet) -> Summary:
         tokens=(totals["given"] or 0) + (totals["made"] or 0) + (totals["thought"] or 0),
         cost=(totals["cost"] or 0) / NANO,
         bars=bars,
+        last=last,
     )

@@ -1,10 +1,9 @@
 """A window of a session as its page shows it, the same for owner and readers: turns, and what was done in them."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.http import Http404, HttpRequest
 from django.utils.safestring import SafeString
@@ -12,65 +11,13 @@ from django.utils.safestring import SafeString
 from sessions_app import window
 from sessions_app.changes import text
 from sessions_app.listing import BadCursor
-from sessions_app.models import Message, Part
+from sessions_app.models import Message, Part, Status
 from sessions_app.reading import Reading
-from sessions_app.render.part import error_of, part_html
-from sessions_app.render.tool import Tool, obj, txt
+from sessions_app.render.errors import error_of
+from sessions_app.render.part import part_html
+from sessions_app.render.steps import WORDS_JSON, Run, ShownPart, Steps, call_of, is_step
+from sessions_app.render.tool import obj, txt
 from sessions_app.text import storable_throughout
-
-# What belongs to the agent's working and not to its answer.
-_STEPS = {"tool", "step-start", "step-finish", "snapshot", "patch", "reasoning", "retry", "subtask", "agent"}
-_DID = {
-    "bash": ("ran {} command", "ran {} commands"),
-    "read": ("read {} file", "read {} files"),
-    "write": ("wrote {} file", "wrote {} files"),
-    "edit": ("edited {} file", "edited {} files"),
-    "patch": ("patched files {} time", "patched files {} times"),
-    "search": ("searched {} time", "searched {} times"),
-    "web": ("looked at {} page", "looked at {} pages"),
-    "task": ("delegated {} task", "delegated {} tasks"),
-    "todo": ("planned", "planned"),
-}
-
-
-class Call(NamedTuple):
-    """What a fold says of a tool call: nothing of its content, so that it need be neither masked nor rendered."""
-
-    kind: str
-    status: str
-    seconds: float | None
-
-
-@dataclass(slots=True)
-class Steps:
-    """Consecutive tool calls and what stands between them, folded to one line that says it in words."""
-
-    html: list[SafeString] = field(default_factory=list)
-    tools: list[Call] = field(default_factory=list)
-    anchors: list[str] = field(default_factory=list)
-
-    @property
-    def folds(self) -> bool:
-        """A single call is its own one line."""
-        return len(self.tools) > 1
-
-    @property
-    def failed(self) -> bool:
-        return any(tool.status == "error" for tool in self.tools)
-
-    @property
-    def summary(self) -> str:
-        done = Counter(tool.kind for tool in self.tools)
-        said = [_DID[kind][count > 1].format(count) for kind, count in done.items() if kind in _DID]
-        other = sum(count for kind, count in done.items() if kind not in _DID)
-        if other:
-            said.append(f"called {other} other tool{'s' if other > 1 else ''}")
-        return ", ".join(said)
-
-    @property
-    def seconds(self) -> float | None:
-        known = [tool.seconds for tool in self.tools if tool.seconds is not None]
-        return sum(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +26,20 @@ class ShownMessage:
 
     row: Message
     data: dict[str, Any]
-    blocks: list[Steps | SafeString]
+    blocks: list[Steps | ShownPart]
     source: str
     reverted: bool
+    # Whether its reader may fork the session at it.
+    own: bool = False
 
     @property
     def id(self) -> str:
         return self.row.external_id
+
+    @property
+    def order(self) -> str:
+        """Sorts as the session does, in a browser too."""
+        return window.order_of(self.row)
 
     @property
     def role(self) -> str:
@@ -112,6 +66,11 @@ class ShownMessage:
         return error_of(self.data.get("error"))
 
     @property
+    def finished(self) -> bool:
+        """Whether nothing more is to be expected of it."""
+        return self.role != "assistant" or bool(obj(self.data.get("time")).get("completed") or self.error)
+
+    @property
     def interrupted(self) -> bool:
         return bool(self.error) and self.error["name"] == "MessageAbortedError"  # type: ignore[index]
 
@@ -130,19 +89,10 @@ class ShownMessage:
 class Turn:
     """A prompt and what the agent made of it; without a prompt, what goes on from before the window."""
 
+    id: str
     prompt: ShownMessage | None
+    reverted: bool
     answers: list[ShownMessage | Steps] = field(default_factory=list)
-
-    @property
-    def id(self) -> str:
-        if self.prompt:
-            return self.prompt.id
-        first = self.answers[0]
-        return first.anchors[0] if isinstance(first, Steps) else first.id
-
-    @property
-    def reverted(self) -> bool:
-        return bool(self.prompt and self.prompt.reverted)
 
 
 def context(request: HttpRequest, reading: Reading, base: str) -> dict[str, Any]:
@@ -161,24 +111,56 @@ def context(request: HttpRequest, reading: Reading, base: str) -> dict[str, Any]
             )
     except BadCursor as error:
         raise Http404 from error
+    found = turns(shown(reading, page.messages, base), _prompt_before(reading, page.messages))
+    if reading.session.shown_status in (Status.WORKING, Status.WAITING) and not page.after and found:
+        newest = _open_steps(found[-1].answers)
+        if newest is not None:
+            newest.newest = True
     return {
         "reading": reading,
         "session": reading.session,
-        "turns": turns(shown(reading, page.messages, base)),
+        "turns": [turn for turn in found if not turn.reverted],
+        "reverted": [turn for turn in found if turn.reverted],
+        "revert": revert_mark(reading),
+        "newest": _newest(reading, page),
         "previous": page.before,
         "next": page.after,
+        "outline_at": page.messages[0].external_id if page.messages and page.before else "",
+        "step_words": WORDS_JSON,
         "base": base,
         "view": "conversation",
     }
 
 
-def turns(messages: Iterable[ShownMessage]) -> list[Turn]:
+def _newest(reading: Reading, page: window.Page) -> str:
+    """Where the session's last message stands, in the window or behind it."""
+    last = page.messages[-1] if page.messages and not page.after else window.last(reading)
+    return window.order_of(last) if last else ""
+
+
+def _prompt_before(reading: Reading, messages: list[Message]) -> str:
+    """The prompt whose turn goes on at the window's beginning."""
+    if not messages or messages[0].role == "user":
+        return ""
+    asked = window.earlier(reading.messages().filter(role="user"), messages[0])
+    return asked.values_list("external_id", flat=True).first() or ""
+
+
+def turns(messages: Iterable[ShownMessage], prompt_before: str = "") -> list[Turn]:
     """Messages by prompt; neighbours that hold only steps become one fold."""
     found: list[Turn] = []
     for message in messages:
-        if message.role == "user" or not found:
-            found.append(Turn(message if message.role == "user" else None))
-            if message.role == "user":
+        asked = message.role == "user"
+        if asked or not found or found[-1].reverted != message.reverted:
+            goes_on = found[-1].id if found else prompt_before
+            found.append(
+                Turn(
+                    message.id if asked else goes_on or message.id,
+                    message if asked else None,
+                    message.reverted,
+                )
+            )
+            if asked:
                 continue
         answers = found[-1].answers
         steps = message.steps
@@ -186,12 +168,9 @@ def turns(messages: Iterable[ShownMessage]) -> list[Turn]:
         if steps is None:
             answers.append(message)
         elif before is None:
-            steps.anchors.append(message.id)
             answers.append(steps)
         else:
-            before.html += steps.html
-            before.tools += steps.tools
-            before.anchors.append(message.id)
+            before.runs += steps.runs
     return found
 
 
@@ -204,38 +183,53 @@ def _open_steps(answers: list[ShownMessage | Steps]) -> Steps | None:
     return last
 
 
+def revert_mark(reading: Reading) -> str:
+    """Where the session was taken back to: a message's id, and a part's where the message itself stays."""
+    revert = obj(obj(reading.session.info).get("revert"))
+    return f"{txt(revert.get('messageID'))} {txt(revert.get('partID'))}".strip()
+
+
+def is_reverted(reading: Reading, message: Message) -> bool:
+    """Whether the session was taken back to before this message."""
+    first, _, part = revert_mark(reading).partition(" ")
+    return bool(first) and (message.external_id > first or (message.external_id == first and not part))
+
+
 def shown(reading: Reading, messages: list[Message], base: str) -> list[ShownMessage]:
     """The messages with their parts rendered."""
-    reverted_from = txt(obj(obj(reading.info()).get("revert")).get("messageID"))
     return [
         ShownMessage(
             row=row,
             data=obj(storable_throughout(reading.message(row))),
             blocks=_blocks(reading, row, base),
             source=reading.session.get_source_display(),
-            reverted=bool(reverted_from) and row.external_id >= reverted_from,
+            reverted=is_reverted(reading, row),
+            own=not reading.masked,
         )
         for row in messages
     ]
 
 
-def _blocks(reading: Reading, message: Message, base: str) -> list[Steps | SafeString]:
-    blocks: list[Steps | SafeString] = []
+def _blocks(reading: Reading, message: Message, base: str) -> list[Steps | ShownPart]:
+    blocks: list[Steps | ShownPart] = []
     for part in message.parts.all():
         html = part_html(reading, part, role=message.role, base=base)
         if not html.strip():
             continue
-        if part.kind not in _STEPS or message.role == "user":
-            blocks.append(html)
+        shown_part = ShownPart(f"{part.pk}:{part.revision}", html)
+        if not is_step(part) or message.role == "user":
+            blocks.append(shown_part)
             continue
         last = blocks[-1] if blocks else None
         if not isinstance(last, Steps):
-            last = Steps()
+            last = Steps([Run()])
             blocks.append(last)
-        last.html.append(html)
-        if part.kind == "tool":
-            tool = Tool(obj(part.data))
-            last.tools.append(Call(tool.kind, tool.status, tool.seconds))
+        last.runs[0].parts.append(shown_part)
+        if call := call_of(part):
+            last.runs[0].calls.append(call)
+    if len(blocks) == 1 and isinstance(blocks[0], Steps):
+        run = blocks[0].runs[0]
+        run.id, run.order = message.external_id, window.order_of(message)
     return blocks
 
 

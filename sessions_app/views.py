@@ -1,6 +1,7 @@
 """The owner's pages: the list, a session, and the plain forms behind its controls."""
 
 import contextlib
+import time
 import uuid
 from collections.abc import Callable
 from functools import wraps
@@ -12,11 +13,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from sessions_app import acts, listing, session_views, summary
+from sessions_app.agent import composer
 from sessions_app.links import share_url
 from sessions_app.models import Session, Source
 from sessions_app.reading import Reading
@@ -26,7 +27,8 @@ _MOST_CHOICES = 500
 _CHOICES = {"1": True, "0": False}
 
 
-def _own(request: HttpRequest, session_id: uuid.UUID) -> Session:
+def own(request: HttpRequest, session_id: uuid.UUID) -> Session:
+    """The owner's door, as a page asks it."""
     return get_object_or_404(Session.objects.owned_by(request.user), pk=session_id)
 
 
@@ -47,23 +49,19 @@ def session_list(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "sources": Source.choices,
         "sorts": [(sort.value, sort.label) for sort in listing.Sort],
+        "since": int(time.time() * 1000),
         "paged": "cursor" in request.GET,
         "cursor": cursor,
+        "agents_run_here": not rows and not composer.problem(),
     }
     return render(request, "sessions_app/list.html", context)
 
 
 def _grouped(rows: list[Session], sort: listing.Sort) -> list[tuple[str, list[Session]]]:
-    """The rows under Today, Yesterday, and earlier their month; under nothing where the order is not of time."""
     groups: dict[str, list[Session]] = {}
-    today = timezone.now().date()
     for row in rows:
-        day = (
-            getattr(row, sort.column).date() if sort in (listing.Sort.NEWEST, listing.Sort.CREATED) else None
-        )
-        age = (today - day).days if day else -1
-        name = "" if day is None else "Today" if age <= 0 else "Yesterday" if age == 1 else f"{day:%B %Y}"
-        groups.setdefault(name, []).append(row)
+        row.order = listing.order_of(row, sort)  # type: ignore[attr-defined]
+        groups.setdefault(listing.group_of(row, sort), []).append(row)
     return list(groups.items())
 
 
@@ -73,7 +71,7 @@ def _grouped(rows: list[Session], sort: listing.Sort) -> list[tuple[str, list[Se
 def list_summary(request: HttpRequest) -> HttpResponse:
     """Totals of what the list shows; apart from it, as they read every row."""
     filters = listing.Filters.read(request.GET)
-    context = {"summary": summary.of(filters.of(request.user)), "filters": filters}
+    context = {"summary": summary.of(filters.of(request.user), filters.until), "filters": filters}
     fragment = request.headers.get("hx-request")
     return render(
         request, "sessions_app/summary.html" if fragment else "sessions_app/summary_page.html", context
@@ -127,7 +125,8 @@ def change_many(request: HttpRequest) -> HttpResponse:
         raise Http404
     act, word = _BULK[name]
     done = []
-    for raw in request.POST.getlist("session")[: PAGE_SIZE * 20]:
+    # A row's own buttons name their session in the address, whatever else is selected.
+    for raw in (request.GET.getlist("session") or request.POST.getlist("session"))[: PAGE_SIZE * 20]:
         try:
             pk = uuid.UUID(raw)
         except ValueError:
@@ -160,23 +159,30 @@ def of_owner(view: session_views.View) -> session_views.View:
     @require_safe
     @wraps(view)
     def owners(request: HttpRequest, session_id: uuid.UUID, **path: Any) -> HttpResponse:
-        session = _own(request, session_id)
-        extra = {
-            "owner": True,
-            "share_url": share_url(request, session),
-            "sharing_policy": settings.GANDER.sharing,
-            **path,
-        }
-        return view(request, Reading(session), reverse("sessions:session", args=[session.pk]), extra)
+        session = own(request, session_id)
+        found = {**for_owner(request, session), **path}
+        if view is session_views.conversation:
+            found["agent"] = composer.of(session, request.user)
+        return view(request, Reading(session), reverse("sessions:session", args=[session.pk]), found)
 
     return owners
+
+
+def for_owner(request: HttpRequest, session: Session) -> dict[str, Any]:
+    """What the owner's pages of a session show beyond a reader's."""
+    return {
+        "owner": True,
+        "live": f"/ws/sessions/{session.pk}",
+        "share_url": share_url(request, session),
+        "sharing_policy": settings.GANDER.sharing,
+    }
 
 
 @login_required
 @require_POST
 def change_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     """The forms' way to rename, share or archive, without JavaScript."""
-    session = _own(request, session_id)
+    session = own(request, session_id)
     asked = request.POST
     try:
         session = acts.update(
@@ -201,7 +207,7 @@ def change_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     """Asks, then deletes; for 30 days it can be taken back."""
-    session = _own(request, session_id)
+    session = own(request, session_id)
     if request.method != "POST":
         return render(request, "sessions_app/delete.html", {"session": session})
     try:

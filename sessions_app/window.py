@@ -30,7 +30,7 @@ def before_or_after(reading: Reading, *, before: str = "", after: str = "", size
     Raises:
         BadCursor: the cursor is none of ours.
     """
-    rows = _with_parts(reading)
+    rows = with_parts(reading)
     if before:
         found = list(_earlier(rows, *_read(before)).order_by("-created_at", "-external_id")[: size + 1])
         more = len(found) > size
@@ -50,16 +50,15 @@ def before_or_after(reading: Reading, *, before: str = "", after: str = "", size
 
 
 def around(reading: Reading, external_id: str, size: int = SIZE) -> Page:
-    """The window in which a message stands, a little of what came before it included; the first where it is unknown."""
-    target = reading.messages().filter(external_id=external_id).first() if is_storable(external_id) else None
+    """The window in which a message stands, a little of what came before it included; the first where it is unknown.
+
+    The id may be a part's, too.
+    """
+    target = _target(reading, external_id) if is_storable(external_id) else None
     if target is None:
         return before_or_after(reading, size=size)
-    rows = _with_parts(reading)
-    lead = list(
-        _earlier(rows, target.created_at, target.external_id).order_by("-created_at", "-external_id")[
-            : size // 5 + 1
-        ]
-    )
+    rows = with_parts(reading)
+    lead = list(earlier(rows, target)[: size // 5 + 1])
     more_before = len(lead) > size // 5
     lead = lead[: size // 5][::-1]
     rest = list(_later(rows, target.created_at, target.external_id, inclusive=True)[: size - len(lead) + 1])
@@ -72,6 +71,14 @@ def around(reading: Reading, external_id: str, size: int = SIZE) -> Page:
     )
 
 
+def _target(reading: Reading, external_id: str) -> Message | None:
+    rows = reading.messages()
+    return (
+        rows.filter(external_id=external_id).first()
+        or rows.filter(pk__in=reading.session.parts.filter(external_id=external_id).values("message")).first()
+    )
+
+
 def later(rows: QuerySet[Message], cursor: str) -> QuerySet[Message]:
     """The messages after a cursor.
 
@@ -81,7 +88,18 @@ def later(rows: QuerySet[Message], cursor: str) -> QuerySet[Message]:
     return _later(rows, *_read(cursor))
 
 
-def _with_parts(reading: Reading) -> QuerySet[Message]:
+def earlier(rows: QuerySet[Message], message: Message) -> QuerySet[Message]:
+    """The messages before one, the nearest first."""
+    return _earlier(rows, message.created_at, message.external_id).order_by("-created_at", "-external_id")
+
+
+def last(reading: Reading) -> Message | None:
+    """The session's last message."""
+    return reading.messages().order_by("-created_at", "-external_id").first()
+
+
+def with_parts(reading: Reading) -> QuerySet[Message]:
+    """The messages in order, with their parts at hand."""
     return reading.messages().prefetch_related(Prefetch("parts", Part.objects.order_by("external_id")))
 
 
@@ -101,16 +119,28 @@ def _later(
 
 def cursor_of(message: Message) -> str:
     """The cursor that stands at a message."""
-    microseconds = (message.created_at - _EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(f"{microseconds}:{message.external_id}".encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(f"{_microseconds(message.created_at)}:{message.external_id}".encode())
+        .decode()
+        .rstrip("=")
+    )
+
+
+def order_of(message: Message) -> str:
+    """A text that sorts as the messages do, in a browser too."""
+    return f"{_microseconds(message.created_at):017}:{message.external_id}"
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _read(cursor: str) -> tuple[datetime, str]:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-        microseconds, colon, external_id = raw.partition(":")
+        at, colon, external_id = raw.partition(":")
         if not colon or not is_storable(external_id):
             raise ValueError
-        return _EPOCH + timedelta(microseconds=int(microseconds)), external_id
+        return _EPOCH + timedelta(microseconds=int(at)), external_id
     except (ValueError, OverflowError):
         raise BadCursor("This cursor is not one that a page gave out. Start again without it.") from None

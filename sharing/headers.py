@@ -8,6 +8,13 @@ from django.http import HttpRequest, HttpResponse
 _LINKS = re.compile(r"^/(share|api/shares?|k)(/|$)")
 
 
+HEADERS = {
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+    "Cache-Control": "private, no-store",
+}
+
+
 class ShareHeadersMiddleware:
     """Keeps links out of caches, search engines and other sites' logs."""
 
@@ -17,7 +24,6 @@ class ShareHeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if _LINKS.match(request.path_info):
-            response["Referrer-Policy"] = "no-referrer"
-            response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
-            response["Cache-Control"] = "private, no-store"
+            for name, value in HEADERS.items():
+                response[name] = value
         return response

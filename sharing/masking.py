@@ -3,8 +3,12 @@
 Left out is what docs/sharing.md lists. Whatever is left stays valid for ``opencode import``: nothing required goes.
 """
 
+import os
 import re
+from functools import cache
 from typing import Any
+
+from django.conf import settings
 
 from sessions_app.changes import PART_KINDS
 
@@ -36,7 +40,18 @@ def _text(text: str) -> str:
     # Home directories say who somebody is. Attachments are data, not paths.
     if ("/" not in text and "\\" not in text) or _ATTACHMENT.match(text):
         return text
-    return _HOME.sub("~", text)
+    return _workspaces().sub("~", _HOME.sub("~", text))
+
+
+@cache
+def _workspaces_of(path: str) -> re.Pattern[str]:
+    """Everybody's workspace here, which is named like them, also where its beginning was masked already."""
+    variants = {path, _HOME.sub("~", path)}
+    return re.compile("|".join(re.escape(each) + r"/[^/\s\"'`<>:;,|?*]+" for each in sorted(variants)))
+
+
+def _workspaces() -> re.Pattern[str]:
+    return _workspaces_of(os.path.realpath(settings.GANDER.workspaces))
 
 
 def _unknown(data: Any) -> Any:

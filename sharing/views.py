@@ -25,7 +25,7 @@ def of_readers(view: View) -> View:
         reading = access.open(share_id, request.user)
         if reading is None:
             raise Http404
-        extra = {"owner": False, "viewer_is_owner": own is not None, **path}
+        extra = {"owner": False, "live": f"/ws/share/{share_id}", "viewer_is_owner": own is not None, **path}
         return view(request, reading, reverse("shared-session", args=[share_id]), extra)
 
     return readers

@@ -28,3 +28,12 @@ def opencode_binary(version: str) -> Path:
             f"opencode {version} is not installed; npm install --prefix {prefix / version} opencode-linux-x64@{version}"
         )
     return binary
+
+
+def goose_binary() -> Path:
+    """The stock goose, as npm's platform package holds it."""
+    prefix = Path(os.environ.get("GOOSE_PREFIX", Path.home() / ".cache" / "goose-ci")) / "1.52.0"
+    binary = prefix / "node_modules" / "@aaif" / "goose-binary-linux-x64" / "bin" / "goose"
+    if not binary.exists():
+        missing(f"goose is not installed; npm install --prefix {prefix} @aaif/goose-binary-linux-x64@1.52.0")
+    return binary

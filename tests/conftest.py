@@ -10,8 +10,32 @@ from django.test import Client
 from project.accounts import tokens
 from project.accounts.models import Scope, User
 from tests import factories
-from tests.components import CHROMIUM, missing
+from tests.components import CHROMIUM, ROOT, missing
 from tests.server import Server
+
+# The files that take longest, as the suite's own ``--durations`` says.
+_LONGEST = [
+    "clients/test_opencode.py",
+    "browser/test_reading.py",
+    "agent/test_extensions.py",
+    "agent/test_resilience.py",
+    "browser/test_live.py",
+    "live/test_cluster.py",
+    "live/test_sockets.py",
+    "project/test_serve.py",
+    "browser/test_agent.py",
+    "agent/test_turns.py",
+    "browser/test_pages.py",
+    "live/test_slow_readers.py",
+    "browser/test_hostile_content.py",
+    "browser/test_list.py",
+    "project/test_openapi.py",
+    "sharing/test_access.py",
+    "browser/test_sharing.py",
+    "sessions_app/test_hostile_content.py",
+    "extensions/test_catalogue.py",
+    "extensions/test_connections.py",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +43,15 @@ def _fresh(settings: Any) -> Iterator[None]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
     yield
+
+
+@pytest.fixture(autouse=True)
+def _pages_end_with_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Live pages that stay open would go on reconnecting, for as long as the browser runs."""
+    yield
+    if "browser" in request.fixturenames:
+        for context in request.getfixturevalue("browser").contexts:
+            context.close()
 
 
 @pytest.fixture
@@ -69,17 +102,24 @@ def program_of() -> Callable[..., Client]:
     return make
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An installation with alice, bob and dora that never runs, for servers that begin ``like`` it."""
+    model = Server(tmp_path_factory.mktemp("prepared") / "data")
+    try:
+        model.manage("migrate")
+        model.tokens = model.add_users("alice", "bob", "dora", staff="dora")
+        yield model
+    finally:
+        model.close()
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(prepared: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server of the module's own, with alice, bob and dora; ``server.tokens`` has a token of each."""
-    running = Server(tmp_path_factory.mktemp("server") / "data")
+    running = Server(tmp_path_factory.mktemp("server") / "data", like=prepared)
     try:
         running.start()
-        running.tokens = {
-            "alice": running.add_user("alice"),
-            "bob": running.add_user("bob"),
-            "dora": running.add_user("dora", "--staff"),
-        }
         yield running
     finally:
         running.close()
@@ -96,6 +136,29 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """PostgreSQL's tables are emptied by DELETE after a test: TRUNCATE makes new files of all, and waits for the disk."""
+    from django.db import connection
+
+    def delete(_style: Any, tables: list[str], **_options: Any) -> list[str]:
+        return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
+
+    if connection.vendor == "postgresql":
+        connection.ops.sql_flush = delete
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit TO off")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, for the run's processes to end together."""
+    items.sort(key=lambda item: _LONGEST.index(name) if (name := _file(item)) in _LONGEST else len(_LONGEST))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.path.relative_to(ROOT / "tests").as_posix()
+
+
+@pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     """Debian's Chromium; it has no sandbox to use where the suite runs as root."""
     if not CHROMIUM.exists():
@@ -108,5 +171,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
             "--disable-gpu",
             "--disable-background-networking",
             "--disable-component-update",
+            # Without a graphics card, everything that moves is painted by the processor that the tests run on.
+            "--force-prefers-reduced-motion",
         ],
     }

@@ -4,7 +4,9 @@ import os
 import tempfile
 
 for _name in list(os.environ):
-    if _name.startswith(("GANDER_", "GOOSE_")) and not _name.startswith("GANDER_TEST_"):
+    if _name.endswith("_API_KEY") or (
+        _name.startswith(("GANDER_", "GOOSE_")) and not _name.startswith("GANDER_TEST_")
+    ):
         del os.environ[_name]
 
 os.environ["GANDER_DATA_DIR"] = tempfile.mkdtemp(prefix="gander-tests-")

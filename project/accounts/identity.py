@@ -17,7 +17,7 @@ INGEST_PREFIX = "/k/"
 # Where a token counts at all. Accounts, tokens and administration are for people at a browser; what of the API a
 # narrower token may do is asked there.
 _OPENED_BY = {
-    Scope.FULL: ("/api/", "/sessions", "/share/"),
+    Scope.FULL: ("/api/", "/sessions", "/share/", "/ws/"),
     Scope.OPENCODE: ("/api/",),
     Scope.INGEST: ("/api/",),
 }

@@ -6,9 +6,10 @@ from typing import Any
 from sessions_app.models import Part
 from sessions_app.reading import Reading
 from sessions_app.render.ansi import stripped
-from sessions_app.render.part import error_of
-from sessions_app.render.tool import Tool, obj, txt
+from sessions_app.render.errors import error_of
+from sessions_app.render.tool import Tool, items, obj, pretty, txt
 from sessions_app.text import storable_throughout
+from sessions_app.transcript import is_reverted
 
 # More of an output than this is seldom read, and an agent that reads the file pays for every word.
 _LONGEST_OUTPUT = 20_000
@@ -34,6 +35,8 @@ def _pieces(reading: Reading) -> Iterator[str]:
         if name != speaker or message.role == "user":
             yield f"## {name}"
             speaker = name
+        if is_reverted(reading, message):
+            yield "*(reverted)*"
         for part in parts.get(message.pk, []):
             yield _part(obj(storable_throughout(reading.part(part))), reading.directory)
         if error := error_of(data.get("error")):
@@ -52,18 +55,53 @@ def _part(data: dict[str, Any], directory: str) -> str:
             return _tool(Tool(data, directory))
         case "compaction":
             return "*The conversation was compacted here.*"
-        case _:
+        case "retry":
+            error = error_of(data.get("error")) or {"name": "", "message": ""}
+            return f"*Tried again after {error['name'] or 'an error'}: {error['message']}*"
+        case "patch":
+            files = [Tool({}, directory).relative(txt(file)) for file in items(data.get("files"))]
+            return f"*Changed {', '.join(files)}*" if files else ""
+        case "agent":
+            return f"*Agent {txt(data.get('name'))}*"
+        case "subtask":
+            return f"*Delegated: {txt(data.get('description'))}*\n\n{txt(data.get('prompt'))}".rstrip()
+        case "step-start" | "step-finish" | "snapshot":
             return ""
+        case kind:
+            return f"*{txt(kind) or 'Unknown'}*\n\n{_fenced(pretty(data), 'json')}"
 
 
 def _tool(tool: Tool) -> str:
     seconds = f", {tool.seconds:.1f} s" if tool.seconds is not None else ""
     head = f"**{tool.verb}** {f'`{tool.object}`' if tool.object else ''} ({tool.status_word}{seconds})"
-    blocks = [_fenced(patch, "diff") for _, patch in tool.patches]
-    output = tool.error or ("" if blocks else tool.output)
+    blocks = [_fenced(text, language) for text, language in _given(tool)]
+    blocks += [_fenced(patch, "diff") for _, patch in tool.patches]
+    output = tool.error or ("" if tool.patches else tool.output)
     if output:
         blocks.append(_fenced(stripped(output)))
     return "\n\n".join([head, *blocks])
+
+
+def _given(tool: Tool) -> list[tuple[str, str]]:
+    """What the call was given, beyond what its first line says; each text with its language."""
+    match tool.kind:
+        case "bash":
+            return [(tool.command, "sh")] if tool.command != tool.object else []
+        case "write":
+            return [(txt(tool.input.get("content")), "")]
+        case "task":
+            return [(txt(tool.input.get("prompt")), "")]
+        case "batch":
+            return [(f"{call.name} {call.pretty_input}".rstrip(), "") for call in tool.calls]
+        case "todo":
+            marks = {"completed": "x"}
+            return [("\n".join(f"[{marks.get(t['status'], ' ')}] {t['content']}" for t in tool.todos), "")]
+        case "question":
+            return [("\n".join(f"{q['question']}\n→ {q['answer']}" for q in tool.questions), "")]
+        case "generic":
+            return [(tool.pretty_input, "json")] if tool.pretty_input else []
+        case _:
+            return []
 
 
 def _fenced(text: str, language: str = "") -> str:

@@ -113,6 +113,18 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": False}, renderer_
     ["table", "strikethrough"]
 )
 _MARKDOWN.use(tasklists_plugin)
+_MARKDOWN.core.ruler.push("task-labels", lambda state: _label_tasks(state.tokens))
+
+
+def _label_tasks(tokens: Sequence[Token]) -> None:
+    """Gives the boxes of a task list the names that screen readers say."""
+    for token in tokens:
+        for child in token.children or ():
+            if child.type == "html_inline" and child.content.startswith(
+                '<input class="task-list-item-checkbox"'
+            ):
+                name = "done" if "checked" in child.content.replace("checkbox", "") else "to do"
+                child.content = child.content.replace("<input ", f'<input aria-label="{name}" ', 1)
 
 
 def markdown(text: str) -> SafeString:

@@ -39,14 +39,14 @@ class Line:
         return {"add": "+", "remove": "−"}.get(self.kind, "")
 
 
-def lines(patch: str, file: str = "") -> list[Line]:
-    """The patch's rows, at most ``MOST_LINES``."""
+def lines(patch: str, file: str = "", most: int = MOST_LINES) -> list[Line]:
+    """The patch's rows, of its first ``most`` lines."""
     if len(patch) > LONGEST_HIGHLIGHTED:
         file = ""
     rows: list[Line] = []
     old = new = 0
     in_hunk = False
-    for text in patch.split("\n")[:MOST_LINES]:
+    for text in patch.split("\n")[:most]:
         if match := _HUNK.match(text):
             old, new, in_hunk = int(match[1]), int(match[2]), True
             rows.append(Line("hunk", None, None, highlighted(match[3].strip(), file=file)))

@@ -6,22 +6,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sessions_app import json_text
+from sessions_app.diffs import unified
+from sessions_app.render import names
 from sessions_app.text import line
 
 STATUSES = {"pending": "pending", "running": "running", "completed": "done", "error": "failed"}
 
-# Names that agents give to the same thing.
-_KINDS = {
-    "shell": "bash", "bash": "bash", "read": "read", "view": "read", "write": "write", "edit": "edit",
-    "multiedit": "edit", "apply_patch": "patch", "patch": "patch", "grep": "search", "glob": "search",
-    "list": "search", "ls": "search", "todowrite": "todo", "todoread": "todo", "task": "task", "agent": "task",
-    "webfetch": "web", "websearch": "web", "question": "question", "skill": "skill", "batch": "batch",
-}  # fmt: skip
-_VERBS = {
-    "bash": "Ran", "read": "Read", "write": "Wrote", "edit": "Edited", "patch": "Patched", "search": "Searched",
-    "todo": "Planned", "task": "Delegated", "web": "Fetched", "question": "Asked", "skill": "Loaded skill",
-    "batch": "Called",
-}  # fmt: skip
+# What an edit replaces, and with what, as agents name it.
+_SIDES = (("old", "oldString"), ("new", "newString"))
 
 
 def obj(value: object) -> dict[str, Any]:
@@ -61,6 +53,8 @@ class Tool:
 
     data: dict[str, Any]
     directory: str = ""
+    # Whether it is shown to the person whom it asks.
+    own: bool = False
 
     @property
     def name(self) -> str:
@@ -69,11 +63,23 @@ class Tool:
     @property
     def kind(self) -> str:
         """Which card: a known kind, or ``generic``."""
-        return _KINDS.get(self.name.lower(), "generic")
+        return names.kind_of(self.name)
+
+    @property
+    def shown_name(self) -> str:
+        """Its name as people read it: an extension's tool behind the extension's name."""
+        return names.shown_name(self.name)
 
     @property
     def verb(self) -> str:
-        return _VERBS.get(self.kind, self.name)
+        if self.asks or self.denied:
+            return self.wish
+        return "Listed" if names.lists(self.name) else names.VERBS.get(self.kind, self.shown_name)
+
+    @property
+    def wish(self) -> str:
+        """What it wants to do, where it was not done yet."""
+        return "List" if names.lists(self.name) else names.WISHES.get(self.kind, f"Use {self.shown_name}")
 
     @property
     def state(self) -> dict[str, Any]:
@@ -116,7 +122,19 @@ class Tool:
     def status_word(self) -> str:
         if self.exit_code and txt(self.state.get("status")) == "completed":
             return f"exit {self.exit_code}"
-        return STATUSES[self.status]
+        if self.asks:
+            return "waiting for you" if self.own else "waiting for approval"
+        return "not allowed" if self.denied else STATUSES[self.status]
+
+    @property
+    def asks(self) -> bool:
+        """Whether it waits for its owner's word."""
+        return self.status == "pending" and self.metadata.get("approval") == "asked"
+
+    @property
+    def denied(self) -> bool:
+        """Whether its owner did not allow it."""
+        return self.status == "error" and self.metadata.get("approval") in ("deny_once", "always_deny")
 
     @property
     def seconds(self) -> float | None:
@@ -130,7 +148,7 @@ class Tool:
         given = self.input
         match self.kind:
             case "bash":
-                found = txt(given.get("command"))
+                found = self.command
             case "read" | "write" | "edit":
                 found = self.file
             case "patch":
@@ -138,9 +156,8 @@ class Tool:
                     self.state.get("title")
                 )
             case "search":
-                found = " in ".join(
-                    filter(None, [txt(given.get("pattern")), self.relative(txt(given.get("path")))])
-                )
+                words = txt(given.get("pattern")) or txt(given.get("text"))
+                found = " in ".join(filter(None, [words, self.relative(txt(given.get("path")))]))
             case "todo":
                 todos = self.todos
                 done = sum(todo["status"] == "completed" for todo in todos)
@@ -180,17 +197,38 @@ class Tool:
     @property
     def patches(self) -> list[tuple[str, str]]:
         """The file changes that it made, as ``(file, unified patch)``."""
-        found: list[tuple[str, str]] = []
-        for entry in map(obj, items(self.metadata.get("files"))):
-            patch = txt(entry.get("patch")) or txt(entry.get("diff"))
-            file = txt(entry.get("relativePath")) or txt(entry.get("filePath"))
-            if patch:
-                found.append((self.relative(file), patch))
-        if found:
-            return found
-        diff = obj(self.metadata.get("filediff"))
-        patch = txt(diff.get("patch")) or txt(self.metadata.get("diff"))
-        return [(self.file, patch)] if patch else []
+        # apply_patch names its files, multiedit has a result for each edit, and edit is one.
+        several = items(self.metadata.get("files")) or items(self.metadata.get("results"))
+        changed = [self._patch(obj(entry)) for entry in several] or [self._patch(self.metadata)]
+        return [(file, patch) for file, patch in changed if patch]
+
+    def _patch(self, entry: dict[str, Any]) -> tuple[str, str]:
+        whole = obj(entry.get("filediff"))
+        name = txt(entry.get("relativePath")) or txt(entry.get("filePath"))
+        file = self.relative(name) or self.file
+        patch = txt(entry.get("patch")) or txt(whole.get("patch")) or txt(entry.get("diff"))
+        if not patch and "after" in whole:
+            patch = unified(file, txt(whole.get("before")), txt(whole.get("after")))
+        return file, patch
+
+    @property
+    def wanted_patches(self) -> list[tuple[str, str]]:
+        """The file changes that it wants to make, as far as its input says them; lines are numbered from its own first."""
+        given = self.input
+        edits = [given, *map(obj, items(given.get("edits")))]
+        found = [
+            (
+                self.file,
+                unified(self.file, *(txt(edit.get(short)) or txt(edit.get(long)) for short, long in _SIDES)),
+            )
+            for edit in edits
+        ]
+        return [(file, patch) for file, patch in found if patch]
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a written file stood there before, with another content."""
+        return any("\n@@ -" in patch and "\n@@ -0,0 " not in patch for _, patch in self.patches)
 
     def _patched(self) -> list[str]:
         files = [obj(entry) for entry in items(self.metadata.get("files"))]
@@ -217,12 +255,27 @@ class Tool:
         ]
 
     @property
-    def calls(self) -> list[dict[str, str]]:
-        """The calls inside a batch."""
+    def calls(self) -> list["Tool"]:
+        """The calls inside a batch, of which it says no more than what they were given."""
         return [
-            {"tool": txt(obj(call).get("tool")) or "tool", "input": pretty(obj(call).get("parameters"))}
+            Tool(
+                {
+                    "type": "tool",
+                    "tool": txt(obj(call).get("tool")) or "tool",
+                    "state": {"status": "completed", "input": obj(call).get("parameters")},
+                },
+                self.directory,
+            )
             for call in items(self.input.get("tool_calls"))
         ]
+
+    @property
+    def command(self) -> str:
+        return txt(self.input.get("command"))
+
+    @property
+    def shown_command(self) -> str:
+        return f"$ {self.command}"
 
     @property
     def diagnostics(self) -> list[str]:
@@ -251,7 +304,9 @@ class Tool:
 
     @property
     def pretty_input(self) -> str:
-        return pretty(self.state.get("input")) if self.state.get("input") else ""
+        """Its input as JSON, paths as seen from the session's directory."""
+        given = pretty(self.state.get("input")) if self.state.get("input") else ""
+        return given.replace(f'"{self.directory.rstrip("/")}/', '"') if self.directory.strip("/") else given
 
     @property
     def attachments(self) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Filters and tags for the pages that show sessions."""
 
 from datetime import UTC, datetime
+from math import floor
 from typing import Any
 
 from django import template
@@ -16,7 +17,9 @@ from sessions_app.render import patch as _patch
 register = template.Library()
 
 HEAD_LINES = 20
+HEAD_DIFF_LINES = 60
 _HEAD_CHARACTERS = 4000
+_LONG_TEXT = 20_000
 
 
 @register.filter
@@ -35,11 +38,20 @@ def is_image(url: object) -> bool:
     return isinstance(url, str) and url[:60].lower().startswith(_markdown.IMAGE_DATA)
 
 
-@register.inclusion_tag("sessions_app/diff.html")
-def diff(patch: str, file: str = "") -> dict[str, Any]:
-    """A unified patch as a table of lines."""
-    lines = _patch.lines(patch, file)
-    return {"lines": lines, "cut": patch.count("\n") > _patch.MOST_LINES, "file": file}
+@register.inclusion_tag("sessions_app/diff.html", takes_context=True)
+def diff(context: dict[str, Any], patch: str, file: str = "") -> dict[str, Any]:
+    """A unified patch as a table of lines; in a tool's card its head, and how to get it whole."""
+    part = context.get("pk") if not context.get("whole") else None
+    count = patch.count("\n")
+    cut = part is not None and count > HEAD_DIFF_LINES + 10
+    return {
+        "lines": _patch.lines(patch, file, HEAD_DIFF_LINES if cut else _patch.MOST_LINES),
+        "more": count if cut else 0,
+        "cut": count > _patch.MOST_LINES,
+        "file": file,
+        "pk": part,
+        "base": context.get("base"),
+    }
 
 
 @register.inclusion_tag("sessions_app/split_diff.html")
@@ -49,17 +61,27 @@ def split_diff(patch: str, file: str = "") -> dict[str, Any]:
     return {"pairs": _patch.pairs(lines), "cut": patch.count("\n") > _patch.MOST_LINES, "file": file}
 
 
+@register.filter
+def is_long(text: object) -> bool:
+    """Whether a message's text is a document rather than something said."""
+    return isinstance(text, str) and len(text) > _LONG_TEXT
+
+
 @register.inclusion_tag("sessions_app/output.html", takes_context=True)
 def output(
     context: dict[str, Any], text: str, label: str = "Output", form: str = "ansi", file: str = ""
 ) -> dict[str, Any]:
-    """Long text: its head, and how to get it whole; ``form`` is ``ansi``, ``code`` or ``markdown``."""
+    """Long text: its head, and how to get it whole; ``form`` is ``ansi``, ``code``, ``markdown`` or ``plain``."""
     whole = bool(context.get("whole"))
     text = text if isinstance(text, str) else ""
     lines = text.count("\n") + 1
     cut = not whole and (lines > HEAD_LINES + 5 or len(text) > _HEAD_CHARACTERS)
     shown = "\n".join(text.split("\n", HEAD_LINES)[:HEAD_LINES])[:_HEAD_CHARACTERS] if cut else text
-    render = {"code": lambda value: _code.highlighted(value, file=file), "markdown": _markdown.markdown}
+    render = {
+        "code": lambda value: _code.highlighted(value, file=file),
+        "markdown": _markdown.markdown,
+        "plain": _markdown.plain,
+    }
     return {
         "html": render.get(form, _ansi.ansi)(shown),
         "form": form,
@@ -74,14 +96,16 @@ def output(
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them."""
+    """Seconds as people say them; ``static/js/fold.js`` says the same of what arrives live."""
     if seconds is None:
         return ""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
+    milliseconds = floor(seconds * 1000 + 0.5)
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    tenths = (milliseconds + 50) // 100
+    if tenths < 600:
+        return f"{tenths // 10}.{tenths % 10} s"
+    minutes, rest = divmod(floor(milliseconds / 1000 + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
@@ -139,6 +163,12 @@ def icon(name: str) -> SafeString:
         static("icons.svg"),
         escape(name),
     )
+
+
+@register.filter
+def status_icon(status: str) -> str:
+    """The icon that stands beside a status's word."""
+    return {"working": "loader-circle", "waiting": "clock", "failed": "circle-x"}.get(status, "check")
 
 
 @register.filter

@@ -1,5 +1,5 @@
 // <button data-opens="#dialog"> opens a <dialog>; inside it, [data-closes] closes it. Focus goes to [data-first] and
-// back to the button. Without JavaScript the buttons are links or forms and need none of this.
+// back to the button, or to the menu that held it. Without JavaScript the buttons are links or forms and need none of this.
 for (const button of document.querySelectorAll("[data-opens]")) {
   button.addEventListener("click", (event) => {
     const dialog = document.querySelector(button.dataset.opens);
@@ -9,7 +9,8 @@ for (const button of document.querySelectorAll("[data-opens]")) {
     if (menu) menu.open = false;
     dialog.showModal();
     dialog.querySelector("[data-first]:not([hidden])")?.focus();
-    dialog.addEventListener("close", () => button.focus(), { once: true });
+    // A button in a menu that has closed takes no focus.
+    dialog.addEventListener("close", () => (menu?.querySelector("summary") ?? button).focus(), { once: true });
   });
 }
 document.addEventListener("click", (event) => {

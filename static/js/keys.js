@@ -1,5 +1,7 @@
 // Single-letter keys: j and k for the next and previous prompt, e for all steps, / to find, ? for help.
 // They can be switched off in the help (WCAG 2.1.4), and never act while one types.
+import { standAt } from "./place.js";
+
 const store = "gander-keys";
 let on = true;
 try { on = localStorage.getItem(store) !== "off"; } catch { /* storage may be switched off */ }
@@ -12,21 +14,31 @@ if (toggle) {
   });
 }
 const step = (direction) => {
-  const prompts = [...document.querySelectorAll(".message.user")];
-  const line = 130;
+  // Prompts that were taken back are in a fold.
+  const prompts = [...document.querySelectorAll(".message.user")].filter((prompt) => prompt.checkVisibility());
+  // Where a prompt comes to stand, under the header.
+  const line = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
   const tops = prompts.map((prompt) => prompt.getBoundingClientRect().top);
   const index = direction > 0 ? tops.findIndex((top) => top > line + 4) : tops.findLastIndex((top) => top < line - 4);
-  prompts[index]?.scrollIntoView();
+  if (prompts[index]) { standAt(prompts[index]); return; }
+  // Not loaded: the outline knows the prompt beyond what is.
+  const links = [...document.querySelectorAll(".outline [data-prompt]")];
+  const current = links.findIndex((link) => link.hasAttribute("aria-current"));
+  if (current >= 0) links[current + direction]?.click();
 };
 document.addEventListener("keydown", (event) => {
   if (!on || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
   else if (event.key === "e") {
-    const folds = [...document.querySelectorAll("details.steps")];
-    const open = folds.some((fold) => !fold.open);
+    const folds = [...document.querySelectorAll("#messages details, .change")];
+    const open = !folds.every((fold) => fold.open);
     for (const fold of folds) fold.open = open;
-  } else if (event.key === "/") document.querySelector("#find")?.focus();
+  } else if (event.key === "/") {
+    const input = document.querySelector("#find");
+    if (input?.checkVisibility()) input.focus();
+    else document.querySelector(".find-link")?.click();
+  }
   else if (event.key === "?") document.querySelector("[data-opens='#keys-dialog']")?.click();
   else return;
   event.preventDefault();

@@ -6,12 +6,25 @@ if (form && pen) {
   const input = form.querySelector("input[name=title]");
   const show = (editing) => {
     form.hidden = !editing;
-    heading.hidden = editing;
+    heading.classList.toggle("hidden-label", editing);
     pen.hidden = editing;
     (editing ? input : pen).focus();
     if (editing) input.select();
   };
-  pen.addEventListener("click", () => show(true));
+  pen.addEventListener("click", (event) => {
+    event.preventDefault();
+    show(true);
+  });
+  // It says that it is a button.
+  pen.addEventListener("keydown", (event) => {
+    if (event.key !== " ") return;
+    event.preventDefault();
+    pen.click();
+  });
+  // Agents give their sessions a title in time; what somebody is typing stays.
+  document.addEventListener("gander:session", ({ detail: { title } }) => {
+    if (form.hidden) input.value = input.defaultValue = title === "Untitled session" ? "" : title;
+  });
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     input.value = input.defaultValue;

@@ -7,7 +7,7 @@ if (form) {
   const update = () => {
     const picked = boxes().filter((box) => box.checked).length;
     form.dataset.picked = String(picked);
-    for (const button of form.querySelectorAll("button[name=act]")) button.hidden = picked === 0;
+    for (const button of form.querySelectorAll(".selected button[name=act]")) button.hidden = picked === 0;
     all.checked = picked > 0 && picked === boxes().length;
     all.indeterminate = picked > 0 && !all.checked;
   };
@@ -16,5 +16,7 @@ if (form) {
     update();
   });
   form.addEventListener("change", update);
+  // Rows come and go while one looks.
+  new MutationObserver(update).observe(form.querySelector("[data-live-list]"), { childList: true, subtree: true });
   update();
 }

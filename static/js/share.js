@@ -10,6 +10,7 @@ if (root) {
     for (const element of document.querySelectorAll("[data-when-shared]")) element.hidden = !shared;
     for (const element of document.querySelectorAll("[data-when-private]")) element.hidden = shared;
   };
+  document.addEventListener("gander:session", (event) => state(event.detail.shared));
   button.addEventListener("click", (event) => {
     event.preventDefault();
     const shared = root.dataset.shared === "true";

@@ -11,6 +11,8 @@
       button.setAttribute("aria-pressed", String(button.dataset.themeChoice === (choice || "system")));
     }
   };
+  // What only scripts can do shows only where they run.
+  document.documentElement.dataset.scripted = "";
   apply();
   document.addEventListener("DOMContentLoaded", apply);
   document.addEventListener("click", (event) => {

@@ -11,17 +11,26 @@ from tests import factories
 from tests.components import AXE, missing
 from tests.server import Server
 
-VIEWS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
-in_every_view = pytest.mark.parametrize(("width", "scheme"), VIEWS)
+# Both widths and both schemes; ``violations`` looks at the colours of the other scheme, too.
+in_both_views = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+
+
+@pytest.fixture(scope="module")
+def sign_ins() -> dict[str, Any]:
+    """The cookies of those who have signed in to the module's server, by name."""
+    return {}
 
 
 @pytest.fixture
-def signed_in(server: Server, browser: Browser) -> Callable[..., BrowserContext]:
-    """Opens a browser in which somebody has signed in by the page."""
+def signed_in(server: Server, browser: Browser, sign_ins: dict[str, Any]) -> Callable[..., BrowserContext]:
+    """Opens a browser in which somebody has signed in by the page: once for a module, or ``anew`` to sign out of it."""
 
-    def open_as(name: str, **options: Any) -> BrowserContext:
+    def open_as(name: str, *, anew: bool = False, **options: Any) -> BrowserContext:
         context = browser.new_context(base_url=server.url, **options)
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+        if name in sign_ins and not anew:
+            context.add_cookies(sign_ins[name])
+            return context
         page = context.new_page()
         page.goto("/sign-in")
         page.get_by_label("Username").fill(name)
@@ -29,6 +38,8 @@ def signed_in(server: Server, browser: Browser) -> Callable[..., BrowserContext]
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/sessions")
         page.close()
+        if not anew:
+            sign_ins[name] = context.cookies()
         return context
 
     return open_as
@@ -54,11 +65,22 @@ def shared(server: Server) -> Callable[..., dict[str, Any]]:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong with the page, each with the elements it found it at."""
+    """What axe finds wrong with the page, by day and by night, each with the elements it found it at."""
     if not AXE.exists():
         missing(f"axe-core is not installed; npm install --prefix {AXE.parents[2]} axe-core")
     page.evaluate(AXE.read_text())
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    found = _violations(page)
+    dark = page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+    here, there = ("dark", "light") if dark else ("light", "dark")
+    page.emulate_media(color_scheme=there)
+    found += [f"{there}: {each}" for each in _violations(page, "color-contrast")]
+    page.emulate_media(color_scheme=here)
+    return found
+
+
+def _violations(page: Page, *rules: str) -> list[str]:
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = page.evaluate("(options) => axe.run(document, options)", options)
     return [
         f"{rule['id']}: {[node['html'][:120] for node in rule['nodes'][:3]]}" for rule in found["violations"]
     ]

@@ -19,12 +19,13 @@ def test_nothing_runs_and_nothing_leaves(
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     for number, text in enumerate(HOSTILE):
         row = shared(everywhere(text), session_id=f"ses_hostile_{number}")
-        for url in (f"/sessions/{row['id']}", f"{row['share_url']}?view=reader"):
+        views = ("", "/changes", "/changes?layout=split", "/info", "/outline", "/find?q=a")
+        for url in (*(f"/sessions/{row['id']}{view}" for view in views), f"{row['share_url']}?view=reader"):
             page.goto(url)
             page.evaluate(
                 "for (const fold of document.querySelectorAll('#main details:not(.menu)')) fold.open = true"
             )
-            page.wait_for_timeout(50)
+            page.wait_for_timeout(20)
     page.goto("/sessions")
     assert dialogs == []
     assert {url for url in requests if not url.startswith((server.url, "data:"))} == set()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests import factories
-from tests.browser.conftest import in_every_view, overflow
+from tests.browser.conftest import in_both_views, overflow, violations
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -69,10 +69,11 @@ def in_view(page: Page, element_id: str) -> bool:
     )
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
-    signed_in: SignedIn, long: dict[str, Any]
+    signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
 ) -> None:
-    page = open_page(signed_in, long)
+    page = open_page(signed_in, long, width, scheme)
     page.wait_for_function("window.htmx")
     for _ in range(400):
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
@@ -86,7 +87,7 @@ def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
     assert page.get_by_text(f"Answer {PROMPTS}.4").is_visible()
 
 
-@in_every_view
+@in_both_views
 def test_the_outline_leads_to_prompt_400_which_is_not_loaded(
     signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
 ) -> None:
@@ -116,7 +117,21 @@ def test_the_current_prompt_is_marked_in_the_outline(signed_in: SignedIn, long: 
     assert in_view(page, "msg_00005_0")
 
 
-@in_every_view
+def test_the_outline_goes_on_upwards(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long)
+    page.goto(f"/sessions/{long['id']}?at=msg_00400_0#msg_00400_0")
+    for _ in range(60):
+        page.evaluate("scrollBy(0, -2000)")
+        page.wait_for_timeout(100)
+        if page.locator(".outline [data-prompt=msg_00370_0]").count():
+            break
+    expect(page.locator(".outline [aria-current]")).to_have_count(1)
+    expect(page.locator(".outline [data-prompt=msg_00370_0]")).to_have_count(1)
+    # No more of them than one came to.
+    expect(page.locator(".outline [data-prompt=msg_00100_0]")).to_have_count(0)
+
+
+@in_both_views
 def test_an_anchor_to_a_tool_call_opens_its_fold(
     signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
 ) -> None:
@@ -148,7 +163,7 @@ def test_what_one_reads_stays_in_place_when_earlier_messages_load(
     assert page.evaluate("scrollY") > 500
 
 
-@in_every_view
+@in_both_views
 def test_find_counts_and_jumps_over_the_whole_session(
     signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
 ) -> None:
@@ -165,18 +180,36 @@ def test_find_counts_and_jumps_over_the_whole_session(
     page.locator(".found li a").click()
     page.wait_for_url("**at=msg_00777_0**")
     expect(page.locator("#msg_00777_0")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert in_view(page, "msg_00777_0") and page.evaluate("CSS.highlights.get('found').size") == 1
+    # What was found is still at hand, for the next place.
+    expect(page.locator(".found li a")).to_be_in_viewport()
+    assert violations(page) == [] and overflow(page) <= 0
+
+
+def test_what_is_found_from_the_midst_of_a_session_is_seen(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long)
+    page.goto(f"/sessions/{long['id']}?at=msg_00500_0#msg_00500_0")
+    page.keyboard.press("/")
+    page.keyboard.type("number 50")
+    page.keyboard.press("Enter")
+    expect(page.locator(".found header")).to_be_in_viewport()
+    page.locator(".found li a", has_text="number 501").click()
+    page.wait_for_timeout(300)
+    assert in_view(page, "msg_00501_0")
 
 
 def test_keys_lead_from_prompt_to_prompt_and_can_be_switched_off(
     signed_in: SignedIn, long: dict[str, Any]
 ) -> None:
     page = open_page(signed_in, long)
-    page.keyboard.press("j")
-    page.wait_for_timeout(200)
-    assert in_view(page, "msg_00002_0")
-    page.keyboard.press("k")
-    page.wait_for_timeout(200)
-    assert in_view(page, "msg_00001_0")
+    for key, prompt in (("j", 1), ("j", 2), ("j", 3), ("k", 2), ("k", 1)):
+        page.keyboard.press(key)
+        page.wait_for_timeout(200)
+        # Under the header, and the focus with it.
+        top = page.evaluate(f"document.querySelector('#msg_0000{prompt}_0').getBoundingClientRect().top")
+        assert 100 < top < 140, (key, prompt, top)
+        assert page.evaluate("document.activeElement.id") == f"msg_0000{prompt}_0"
     page.keyboard.press("e")
     assert page.locator("details.steps[open]").count() > 0
     page.keyboard.press("?")

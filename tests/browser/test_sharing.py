@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.conftest import in_every_view
+from tests.browser.conftest import in_both_views
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -50,7 +51,7 @@ def test_a_page_that_embeds_gander_takes_over_the_dialog(signed_in: SignedIn, sh
     assert page.evaluate("window.asked") == {"sessionId": row["id"], "url": row["share_url"], "shared": True}
 
 
-@in_every_view
+@in_both_views
 def test_rename_in_place_by_enter_and_esc(
     signed_in: SignedIn, shared: Shared, width: int, scheme: str
 ) -> None:
@@ -71,7 +72,19 @@ def test_rename_in_place_by_enter_and_esc(
     expect(page.get_by_role("heading", level=1)).to_have_text("A name of my own")
 
 
-@in_every_view
+@pytest.mark.parametrize("width", [1280, 390])
+def test_rename_without_javascript(signed_in: SignedIn, shared: Shared, width: int) -> None:
+    row = shared(session_id=f"ses_plain_rename_{width}")
+    view = {"viewport": {"width": width, "height": 800}, "java_script_enabled": False}
+    page = signed_in("alice", **view).new_page()
+    page.goto(f"/sessions/{row['id']}")
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Title").fill("Named by a form")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Named by a form")
+
+
+@in_both_views
 def test_delete_asks_first_and_can_be_undone(
     signed_in: SignedIn, shared: Shared, width: int, scheme: str
 ) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_live import is_settled, mark
 from tests.components import ROOT, opencode_binary
 from tests.recordings import Replay
 from tests.server import Server, free_port
@@ -46,8 +48,8 @@ def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path:
         start_new_session=True,
     )
     try:
-        wait_until(lambda: (work / "waiting").exists() or recipe.poll() is not None, 150)
-        assert (work / "waiting").exists(), recipe.communicate()[0]
+        wait_until(lambda: (work / "waiting").exists() or recipe.poll() is not None, 220)
+        assert (work / "waiting").exists(), told(work)
         url = (work / "url").read_text().strip()
         # A visitor reads it under the URL that opencode printed.
         page.goto(url)
@@ -69,6 +71,13 @@ def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path:
         assert url.rpartition("/")[2] in {
             row["share_url"].rpartition("/")[2] for row in rows if not row["shared"]
         }
+
+
+def told(work: Path) -> str:
+    """What the recipe's programs said so far."""
+    return "\n".join(
+        f"{file.name}: {file.read_text()}" for file in work.glob("*.*") if file.suffix in (".out", ".err")
+    )
 
 
 def isolated(directory: Path) -> dict[str, str]:
@@ -141,33 +150,41 @@ def model_stub(log: Path) -> Iterator[int]:
         stub.wait()
 
 
+def configuration(model_port: int, **more: Any) -> dict[str, Any]:
+    """opencode's, with the model stub as its only provider."""
+    stub = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "Stub",
+        "options": {"baseURL": f"http://127.0.0.1:{model_port}/v1", "apiKey": "sk-stub"},
+        "models": {
+            "stub-model": {
+                "name": "Stub",
+                "tool_call": True,
+                "reasoning": True,
+                "limit": {"context": 128000, "output": 8192},
+            }
+        },
+    }
+    return {
+        "autoupdate": False,
+        # It would run whatever formatter is installed, and some of those download another.
+        "formatter": False,
+        "share": "manual",
+        "permission": "allow",
+        "model": "stub/stub-model",
+        "small_model": "stub/stub-model",
+        "provider": {"stub": stub},
+        **more,
+    }
+
+
 def test_device_login_then_share(server: Server, tmp_path: Path) -> None:
     opencode = str(opencode_binary("1.18.33"))
     repo = tmp_path / "repo"
     repo.mkdir()
     subprocess.run(["git", "init", "-q", str(repo)], check=True)
     with model_stub(tmp_path / "llm.jsonl") as llm:
-        stub = {
-            "npm": "@ai-sdk/openai-compatible",
-            "name": "Stub",
-            "options": {"baseURL": f"http://127.0.0.1:{llm}/v1", "apiKey": "sk-stub"},
-            "models": {
-                "stub-model": {
-                    "name": "Stub",
-                    "tool_call": True,
-                    "limit": {"context": 128000, "output": 8192},
-                }
-            },
-        }
-        configuration = {
-            "autoupdate": False,
-            "share": "manual",
-            "permission": "allow",
-            "model": "stub/stub-model",
-            "small_model": "stub/stub-model",
-            "provider": {"stub": stub},
-        }
-        (tmp_path / "opencode.json").write_text(json.dumps(configuration))
+        (tmp_path / "opencode.json").write_text(json.dumps(configuration(llm)))
         environment = {**isolated(tmp_path), "OPENCODE_CONFIG": str(tmp_path / "opencode.json")}
         log = tmp_path / "login.log"
         with log.open("wb") as out:
@@ -214,3 +231,93 @@ def confirm(server: Server, name: str, code: str) -> None:
 
 def csrf(page: str) -> dict[str, str]:
     return {"csrfmiddlewaretoken": page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]}
+
+
+@contextlib.contextmanager
+def opencode_server(binary: str, repo: Path, environment: dict[str, str]) -> Iterator[httpx.Client]:
+    """``opencode serve``, and a client of its own API."""
+    port = free_port()
+    with (repo.parent / "serve.log").open("wb") as log:
+        running = subprocess.Popen(
+            [binary, "serve", "--hostname", "127.0.0.1", "--port", str(port)],
+            cwd=repo,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
+    client = httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", headers={"x-opencode-directory": str(repo)}, timeout=120
+    )
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            # One that comes while it starts may never be answered.
+            return client.get("/config", timeout=5).status_code == 200
+        return False
+
+    try:
+        wait_until(answers, 60)
+        yield client
+    finally:
+        client.close()
+        running.kill()
+        running.wait()
+
+
+def test_two_people_watch_it_work(server: Server, browser: Any, tmp_path: Path) -> None:
+    """The owner and a visitor see all of it arrive, with no reload, and end with what a fresh page shows."""
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    subprocess.run(["git", "init", "-q", str(repo)], check=True)
+    (repo / "app.py").write_text("print('hi')\n")
+    (repo / "README.md").write_text("hello repo\n")
+    key = server.token("alice", "ingest")
+    with model_stub(tmp_path / "llm.jsonl") as llm:
+        config = configuration(llm, enterprise={"url": f"{server.url}/k/{key}"})
+        (tmp_path / "opencode.json").write_text(json.dumps(config))
+        environment = {**isolated(tmp_path), "OPENCODE_CONFIG": str(tmp_path / "opencode.json")}
+        with opencode_server(str(opencode_binary("1.18.33")), repo, environment) as client:
+            session = client.post("/session", json={}).json()["id"]
+            url = client.post(f"/session/{session}/share").json()["share"]["url"]
+            with server.client(server.tokens["alice"]) as own:
+                rows = own.get("/api/sessions").json()["items"]
+            row = next(row for row in rows if row["external_id"] == session)
+            owner, fresh_owner = signed_in_page(server, browser), signed_in_page(server, browser)
+            reader, fresh_reader = browser.new_page(), browser.new_page()
+            for page, address in (
+                (owner, f"{server.url}/sessions/{row['id']}"),
+                (fresh_owner, f"{server.url}/sessions/{row['id']}"),
+                (reader, url),
+                (fresh_reader, url),
+            ):
+                page.goto(address)
+            for page in (owner, reader):
+                expect(page.locator("[data-connection=live]")).to_be_attached()
+                mark(page)
+            ask = {"parts": [{"type": "text", "text": "Add a greet function to app.py"}]}
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(client.post, f"/session/{session}/message", json=ask)
+                expect(owner.locator(".message.user").first).to_contain_text("greet", timeout=30_000)
+                expect(owner.locator("#origin .status")).to_have_attribute("data-status", "working")
+                while not asked.done():
+                    owner.wait_for_timeout(200)
+                assert asked.result().status_code == 200
+            # The last batch leaves opencode a second after the end.
+            owner.wait_for_timeout(2500)
+            is_settled(owner, fresh_owner)
+            is_settled(reader, fresh_reader)
+            expect(owner.locator("details.card").first).to_be_attached()
+            for page in (owner, fresh_owner, reader, fresh_reader):
+                page.close()
+
+
+def signed_in_page(server: Server, browser: Any) -> Page:
+    context = browser.new_context(base_url=server.url)
+    page: Page = context.new_page()
+    page.goto("/sign-in")
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/sessions")
+    return page

@@ -161,7 +161,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
 
 
 def test_a_clients_root_path_header_changes_no_links(server: Server) -> None:
-    answer = httpx.get(f"{server.url}/sessions", headers={"Daphne-Root-Path": "/evil"})
+    answer = httpx.get(f"{server.url}/sessions", headers={"Daphne-Root-Path": "/evil", "Accept": "text/html"})
     assert answer.headers["Location"] == "/sign-in?next=/sessions"
 
 

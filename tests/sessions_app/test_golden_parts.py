@@ -72,7 +72,39 @@ def recorded_parts() -> dict[str, dict[str, Any]]:
         key = " ".join(filter(None, [part["type"], part.get("tool", ""), state]))
         if key not in found or len(json.dumps(part)) > len(json.dumps(found[key])):
             found[key] = part
-    return found
+    return {**found, **UNRECORDED}
+
+
+def _tool(tool: str, **state: Any) -> dict[str, Any]:
+    """A call of a tool that no recording holds, in the shape of its agent's sources."""
+    data: dict[str, Any] = factories.tool_part(tool, f"prt_{tool}", **state)["data"]
+    return data
+
+
+UNRECORDED = {
+    "tool multiedit completed": _tool(
+        "multiedit",
+        input={"filePath": "/home/dev/app/a.py", "edits": [{}, {}]},
+        metadata={
+            "results": [
+                {"filediff": {"file": "a.py", "before": "a\n", "after": "b\n"}},
+                {"diff": "@@ -1 +1 @@\n-b\n+c\n"},
+            ]
+        },
+    ),
+    "tool batch completed": _tool(
+        "batch", input={"tool_calls": [{"tool": "read", "parameters": {"filePath": "/home/dev/app/a.py"}}]}
+    ),
+    "tool mcp completed": _tool("weather_forecast", input={"city": "Bern"}, output="Rain"),
+    "tool bash failed": _tool(
+        "bash", input={"command": "make"}, metadata={"exit": 2}, output="make: *** No targets.  Stop."
+    ),
+    "tool skill completed": _tool("skill", input={"name": "release"}, output="How to release"),
+    "unknown kind": {"id": "prt_new", "messageID": "msg_2", "type": "hologram", "shape": {"sides": 6}},
+    "tool subagent completed": _tool(
+        "subagent", input={"description": "Look", "prompt": "Look at it"}, output="Seen"
+    ),
+}
 
 
 def rendered(alice: User, data: dict[str, Any]) -> list[list[str]]:

@@ -95,6 +95,10 @@ def test_hostile_text_is_inert_wherever_it_stands(
         owner.get(f"/sessions/{session.pk}"),
         client.get(f"/share/{session.share_id}"),
         owner.get("/sessions"),
+        *(
+            owner.get(f"/sessions/{session.pk}/{view}")
+            for view in ("changes", "changes?layout=split", "info", "outline", "find?q=a")
+        ),
     ):
         assert page.status_code == 200
         html = page.content.decode()

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -119,8 +120,100 @@ def test_reverted_messages_are_marked(alice: User, browser_of: Browsers) -> None
     session = factories.session(
         alice, *factories.conversation(), factories.session_item(revert={"messageID": "msg_2"})
     )
-    (turn,) = browser_of(alice).get(f"/sessions/{session.pk}").context["turns"]
-    assert (turn.prompt.reverted, turn.answers[0].reverted) == (False, True)
+    page = browser_of(alice).get(f"/sessions/{session.pk}")
+    (kept,), (undone,) = page.context["turns"], page.context["reverted"]
+    assert (kept.prompt.id, undone.id, undone.answers[0].id) == ("msg_1", "msg_1", "msg_2")
+    assert page.content.decode().count("what follows was reverted") == 1
+
+
+def test_a_revert_to_a_part_keeps_its_message(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(
+        alice,
+        *factories.conversation(),
+        factories.session_item(revert={"messageID": "msg_1", "partID": "prt_9"}),
+    )
+    page = browser_of(alice).get(f"/sessions/{session.pk}")
+    assert [turn.prompt.id for turn in page.context["turns"]] == ["msg_1"]
+    assert [turn.answers[0].id for turn in page.context["reverted"]] == ["msg_2"]
+
+
+def long_turn(prompts: int = 3, answers: int = 80) -> list[Any]:
+    items: list[Any] = [factories.session_item()]
+    at = factories.T0
+    for prompt in range(prompts):
+        for number in range(answers + 1):
+            at += 1000
+            id = f"m{prompt:02}_{number:03}"
+            make = factories.assistant_message if number else factories.user_message
+            items.append(make(id, time={"created": at}))
+            items.append(factories.text_part(f"p{id}", id, f"Text {prompt}.{number}"))
+    return items
+
+
+def test_a_turn_longer_than_a_window_belongs_to_its_prompt(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, *long_turn())
+    client, url = browser_of(alice), f"/sessions/{session.pk}"
+    assert ids(client.get(url, {"after": client.get(url).context["next"]})) == ["m00_000", "m01_000"]
+    assert ids(client.get(url, {"at": "m01_060"}))[0] == "m01_000"
+    assert ids(client.get(url, {"at": "pm01_060"}))[0] == "m01_000"
+
+
+def test_the_outline_begins_where_one_reads(alice: User, browser_of: Browsers) -> None:
+    items = [factories.user_message(f"m{n:03}", time={"created": factories.T0 + n}) for n in range(300)]
+    session = factories.session(alice, *items)
+    client, url = browser_of(alice), f"/sessions/{session.pk}"
+    there = client.get(f"{url}/outline", {"at": "m250"}).context["outline"]
+    assert (there.prompts[0].number, there.prompts[0].message_id) == (231, "m230")
+    before = client.get(f"{url}/outline", {"number": there.before, "until": there.number}).context["outline"]
+    assert [before.prompts[0].number, before.prompts[-1].number] == [131, 230]
+    first = client.get(f"{url}/outline").context["outline"]
+    assert (first.before, first.after) == (None, 101)
+    for odd in ({"number": "x"}, {"at": "unknown"}, {"until": "0"}, {"number": "99999999"}):
+        assert client.get(f"{url}/outline", odd).status_code == 200
+
+
+def test_a_file_that_two_prompts_changed_keeps_both_patches(
+    alice: User, browser_of: Browsers, tmp_path: Any
+) -> None:
+    def prompt(id: str, before: str, after: str) -> Any:
+        diff = {"file": "a.txt", "before": before, "after": after, "additions": 1, "deletions": 1}
+        return factories.user_message(id, summary={"diffs": [{**diff, "status": "modified"}]})
+
+    session = factories.session(alice, prompt("m1", "one\n", "two\n"), prompt("m2", "two\n", "three\n"))
+    client = browser_of(alice)
+    page = client.get(f"/sessions/{session.pk}/changes")
+    (change,) = page.context["changes"]
+    assert (change["row"].additions, change["row"].deletions, len(change["row"].patches)) == (2, 2, 2)
+    (tmp_path / "a.txt").write_text("one\n")
+    patch = client.get(f"/sessions/{session.pk}/changes.patch").content
+    subprocess.run(["patch", "-p1"], input=patch, cwd=tmp_path, check=True)
+    assert (tmp_path / "a.txt").read_text() == "three\n"
+
+
+def test_what_is_long_shows_its_head(alice: User, browser_of: Browsers) -> None:
+    patch = "@@ -0,0 +1,3000 @@\n" + "\n".join(f"+line {n} {'x' * n}" for n in range(3000))
+    session = factories.session(
+        alice,
+        factories.user_message(),
+        factories.text_part(text="word " * 100_000),
+        factories.assistant_message(),
+        factories.tool_part("edit", metadata={"diff": patch}),
+        factories.tool_part("bash", "prt_3", input={"command": "echo\n" * 2000}),
+    )
+    client, url = browser_of(alice), f"/sessions/{session.pk}"
+    page = client.get(url)
+    assert len(page.content) < 60_000
+    for part in session.parts.all():
+        assert f'href="{url}/parts/{part.pk}"' in page.content.decode()
+        assert len(client.get(f"{url}/parts/{part.pk}").content) > 10_000
+
+
+def test_renaming_is_reached_without_javascript(alice: User, browser_of: Browsers) -> None:
+    session, client = factories.session(alice), browser_of(alice)
+    page = client.get(f"/sessions/{session.pk}").content.decode()
+    assert f'href="/sessions/{session.pk}?rename"' in page
+    assert 'class="rename" method="post"' in page and page.count("hidden>") >= 1
+    assert "Save" in client.get(f"/sessions/{session.pk}?rename").content.decode()
 
 
 def recorded(alice: User, name: str) -> Session:
@@ -215,6 +308,47 @@ def test_a_patch_of_everything_applies(alice: User, browser_of: Browsers, tmp_pa
     assert "a.txt" in page and "new.txt" in page
 
 
+def test_a_large_change_is_shown_whole(alice: User, browser_of: Browsers, client: Client) -> None:
+    lines = "".join(f"+line {number} of a file that is rather long\n" for number in range(500))
+    changed = {"file": "new.txt", "patch": f"@@ -0,0 +1,500 @@\n{lines}", "additions": 500, "deletions": 0}
+    session = factories.session(
+        alice, *factories.conversation(), {"type": "session_diff", "data": [changed]}, shared=True
+    )
+    for who, base in ((browser_of(alice), f"/sessions/{session.pk}"), (client, f"/share/{session.share_id}")):
+        address = f"{base}/changes/{session.diffs.get().pk}"
+        assert address in who.get(f"{base}/changes").content.decode()
+        for headers in ({}, {"HX-Request": "true"}):
+            page = who.get(address, headers=headers).content.decode()
+            assert "line 499 of a file" in page and "/parts/" not in page
+    # No status was given; that there was no file before is told all the same.
+    patch = client.get(f"/share/{session.share_id}/changes.patch").content.decode()
+    assert patch.startswith("--- /dev/null\n+++ b/new.txt\n")
+
+
+def test_find_finds_what_error_cards_say_and_no_headers(alice: User, browser_of: Browsers) -> None:
+    error = {
+        "name": "APIError",
+        "data": {"message": "Out of quota", "statusCode": 429, "responseHeaders": {"x-quota-left": "none"}},
+    }
+    retry = {"type": "retry", "attempt": 1, "error": error}
+    session = factories.session(
+        alice,
+        *factories.conversation(),
+        factories.assistant_message("msg_9", error=error),
+        {"type": "part", "data": {"id": "prt_retry", "messageID": "msg_9", "sessionID": "ses_1", **retry}},
+    )
+    own = browser_of(alice)
+    found = own.get(f"/sessions/{session.pk}/find", {"q": "out of QUOTA"}).context["found"]
+    assert [hit.where for hit in found.hits] == ["opencode · retry", "opencode · Error"]
+    assert own.get(f"/sessions/{session.pk}/find", {"q": "x-quota"}).context["found"].count == 0
+
+
+def test_what_was_found_stays_on_the_page_that_a_hit_leads_to(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, *factories.conversation())
+    page = browser_of(alice).get(f"/sessions/{session.pk}?at=msg_1&q=greet").content.decode()
+    assert page.count("data-goes-to") == 2 and 'value="greet"' in page
+
+
 def test_find_sees_what_a_reader_sees(alice: User, browser_of: Browsers, client: Client) -> None:
     session = factories.session(
         alice,
@@ -236,6 +370,7 @@ def test_find_sees_what_a_reader_sees(alice: User, browser_of: Browsers, client:
         assert hits(who, base, "greet") == 2
         assert hits(who, base, "nowhere") == 0
         assert hits(who, base, "") == 0
+    assert hits(client, f"/share/{session.share_id}", "~/app") == 1
 
 
 def test_a_task_leads_to_its_own_session_where_that_is_here(
@@ -250,3 +385,13 @@ def test_a_task_leads_to_its_own_session_where_that_is_here(
     )
     assert f"/sessions/{child.pk}" in browser_of(alice).get(f"/sessions/{session.pk}").content.decode()
     assert str(child.pk) not in client.get(f"/share/{session.share_id}").content.decode()
+
+
+def test_activity_is_shown_of_the_days_that_the_list_shows(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice)
+    Session.objects.filter(pk=session.pk).update(updated_at=datetime(2025, 3, 2, 12, tzinfo=UTC))
+    page = browser_of(alice).get("/sessions/summary", {"since": "2025-02-01", "until": "2025-03-05"})
+    bars = page.context["summary"].bars
+    assert bars[-1].day == date(2025, 3, 5)
+    assert [bar.day for bar in bars if bar.count] == [date(2025, 3, 2)]
+    assert "to 5 March" in page.content.decode()

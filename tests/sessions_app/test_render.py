@@ -6,6 +6,7 @@ from sessions_app.render import ansi, patch
 from sessions_app.render.code import highlighted
 from sessions_app.render.markdown import markdown
 from sessions_app.render.tool import Tool
+from sessions_app.templatetags.transcript import duration
 from tests.factories import tool_part
 
 
@@ -48,6 +49,10 @@ def test_long_code_is_not_highlighted() -> None:
         ("\x1b]0;title\x07a\x1b[2Kb\x07", "ab"),
         ("<b>\x1b[4m&", '&lt;b&gt;<span class="underline">&amp;</span>'),
         ("line\r\nnext", "line\nnext"),
+        (
+            "a\n\x1b[32m10%\x1b[0m \r\x1b[32m50%\x1b[0m\r\x1b[1m\r\nend",
+            'a\n<span class="fg2">50%</span><span class="bold">\nend</span>',
+        ),
     ],
 )
 def test_ansi(text: str, html: str) -> None:
@@ -104,3 +109,14 @@ def test_a_command_that_exits_with_a_number_has_failed() -> None:
     made = tool("bash", metadata={"exit": 2})
     assert (made.status, made.status_word, made.seconds) == ("error", "exit 2", 1.5)
     assert tool("bash", metadata={"exit": 0}).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, ""), (0.0004, "0 ms"), (0.025, "25 ms"), (0.9996, "1.0 s"), (1.25, "1.3 s"), (1.35, "1.4 s"),
+        (59.94, "59.9 s"), (59.96, "1 min 0 s"), (61.5, "1 min 2 s"), (3600, "1 h 0 min"),
+    ],
+)  # fmt: skip
+def test_durations_are_said_in_words(seconds: float | None, said: str) -> None:
+    assert duration(seconds) == said

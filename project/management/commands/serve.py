@@ -5,47 +5,114 @@ import gc
 import logging
 import socket
 import threading
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 from django.db import connection
 from django.db.utils import Error as DatabaseError
 
 from project.accounts import setup
+from project.request_pool import DRAIN_SECONDS
+from project.workers import Workers
 from sessions_app import retention
+from sessions_app.agent.executor import running
+from sessions_app.live.hubs import hubs
 
 logger = logging.getLogger(__name__)
 
 _SWEEP_EVERY = 3600.0
 
 
+def _serve(
+    server: str, listener: socket.socket, on_ready: Callable[[], None], settle: Callable[[], None]
+) -> None:
+    """Runs a server in this process until it is asked to stop."""
+    # Imported late: daphne brings in Twisted and installs its reactor.
+    from project.asgi import application
+
+    def on_drain() -> None:
+        hubs().stop()
+        if turns := running():
+            turns.begin_drain(DRAIN_SECONDS)
+
+    def busy() -> bool:
+        turns = running()
+        return turns is not None and turns.busy
+
+    if server == "uvicorn":
+        from project.uvicorn_server import DrainingUvicorn
+
+        settle()
+        DrainingUvicorn(
+            application, listener, on_ready=on_ready, on_drain=on_drain, busy=busy
+        ).serve_until_stopped()
+        return
+    from project.server import DrainingServer
+
+    settle()
+    DrainingServer(
+        application,
+        listener,
+        largest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        on_ready=on_ready,
+        on_drain=on_drain,
+        busy=busy,
+    ).run()
+
+
 class Command(BaseCommand):
     help = "Prepares the database and serves Gander until SIGINT or SIGTERM."
     requires_system_checks = "__all__"
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--workers", type=int, help="processes that serve, instead of GANDER_WORKERS")
+        parser.add_argument(
+            "--server",
+            choices=["daphne", "uvicorn"],
+            default="daphne",
+            help="what speaks HTTP; uvicorn is an extra, pip install 'uvicorn[standard]'",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        workers = settings.GANDER.workers if options["workers"] is None else options["workers"]
+        self._check(workers, options["server"])
         listener = self._listen(settings.GANDER.host, settings.GANDER.port)
         self._migrate()
-        # Imported late: it brings in Twisted and installs its reactor.
-        from project.asgi import application
-        from project.server import DrainingServer
 
         # What start-up made stays for good; without this, every full collection walks it again within some request.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
-        ended = threading.Event()
-        threading.Thread(target=self._sweep, args=(ended,), daemon=True, name="sweep").start()
-        server = DrainingServer(
-            application,
-            listener,
-            largest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
-            on_ready=self._announce,
-        )
-        server.run()
-        ended.set()
+        def settle() -> None:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 50)
+
+        def work(number: int, on_ready: Callable[[], None] = lambda: None) -> None:
+            ended = threading.Event()
+            if number == 0:
+                threading.Thread(target=self._sweep, args=(ended,), daemon=True, name="sweep").start()
+            _serve(options["server"], listener, on_ready, settle)
+            ended.set()
+
+        if workers == 1:
+            work(0, self._announce)
+        else:
+            # Nothing runs beside when the processes part: threads, connections and event loops are theirs.
+            several = Workers(workers, work)
+            self._announce()
+            several.start()
+            several.run()
         self.stdout.write("Gander has stopped.")
+
+    @staticmethod
+    def _check(workers: int, server: str) -> None:
+        if workers < 1:
+            raise CommandError("--workers must be 1 or more")
+        if workers > 1 and not settings.GANDER.redis_url:
+            raise CommandError(f"{workers} workers need Redis to reach each other; set REDIS_URL")
+        if server == "uvicorn" and find_spec("uvicorn") is None:
+            raise CommandError("uvicorn is not installed; pip install 'uvicorn[standard]'")
 
     @staticmethod
     def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,141 @@
+"""Which commands and addresses may run as extensions: goose's rule, without its holes.
+
+goose's own (``crates/goose-server/src/routes/extension.rs``) compares texts; here argument vectors are compared, exactly,
+and no shell ever sees them. Like goose's, the rule overlooks ``.exe``, ``.cmd`` and ``.bat`` of the command, ``-y`` after
+it, and a package's version. Unlike goose's, a version may only be a version or a tag, a scoped package's is overlooked
+too, and a command's directory counts only where an admin lists it.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+# npm's and PyPI's versions, ranges' first signs, and tags such as "latest"; neither addresses nor paths.
+_VERSION = re.compile(r"^[\^~]?[A-Za-z0-9][A-Za-z0-9._+-]*$")
+# What npm takes for a file, whatever stands before it.
+_ARCHIVE = re.compile(r"\.(tgz|tar|tar\.gz)$", re.IGNORECASE)
+# PyPI has no tags; what is neither a version nor this is taken for a file or directory (PEP 508).
+_PYTHON_VERSION = re.compile(r"^(latest|[0-9][A-Za-z0-9._+-]*)$")
+_PYTHON_RUNNERS = {"uvx", "pipx"}
+_ENDING = re.compile(r"\.(exe|cmd|bat)$", re.IGNORECASE)
+_OWN = "goosed"
+# Commands that fetch a package by its name and run it.
+_RUNNERS = {"npx", "uvx", "bunx", "pnpx", "pipx"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether it may run; where not, why, in words for the person who tried."""
+
+    allowed: bool
+    reason: str = ""
+
+
+def decide_command(
+    command: str, arguments: Sequence[str], entries: Iterable[str] | None, directories: Iterable[str] = ()
+) -> Decision:
+    """Whether a command with its arguments may be started.
+
+    Args:
+        entries: the allowed command lines; ``None`` or none at all allows everything.
+        directories: where a command given by its path may lie.
+    """
+    directory, name = _split_path(command.strip())
+    name = _ENDING.sub("", name)
+    given = [argument.strip() for argument in arguments]
+    in_listed = directory == "" or _normal(directory) in {_normal(listed) for listed in directories}
+    if name == _OWN:
+        # goose's own server is no package: it runs as itself or not at all.
+        if not given and (in_listed or directory == "."):
+            return Decision(True)
+        return Decision(False, f"{_OWN} may run only without arguments, and from where it was installed.")
+    lines = [line for line in entries or () if line.strip()]
+    if not lines:
+        return Decision(True)
+    if not in_listed:
+        return Decision(
+            False, f"Commands in {directory} are not allowed: an admin has not listed that directory."
+        )
+    wanted = _vector(name, given)
+    for line in lines:
+        words = _words(line)
+        if words and _vector(_ENDING.sub("", words[0]), words[1:]) == wanted:
+            return Decision(True)
+    shown = shlex.join([name, *given])
+    return Decision(
+        False, f"“{shown}” is not on the allowlist. Commands must match an entry exactly, arguments included."
+    )
+
+
+def decide_url(url: str, entries: Iterable[str] | None) -> Decision:
+    """Whether an address may be spoken to: its scheme and host must be an entry's, and its path lie below the entry's."""
+    lines = [line.strip() for line in entries or () if line.strip()]
+    if not lines:
+        return Decision(True)
+    try:
+        wanted = urlsplit(url)
+        # As servers read it; some take a backslash for a slash.
+        path = unquote(wanted.path).replace("\\", "/")
+        for line in lines:
+            entry = urlsplit(line)
+            if entry.scheme not in {"http", "https"} or entry.username or wanted.username:
+                continue
+            if (entry.scheme, entry.hostname, entry.port) != (wanted.scheme, wanted.hostname, wanted.port):
+                continue
+            base = entry.path.rstrip("/")
+            if ".." not in path.split("/") and (path == base or path.startswith(f"{base}/")):
+                return Decision(True)
+    except ValueError:
+        pass
+    return Decision(False, f"{public(url)} is not below an address on the allowlist.")
+
+
+def public(url: str) -> str:
+    """An address without what may be a secret: who signs in, and the query."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "This address"
+    return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path
+
+
+def _split_path(command: str) -> tuple[str, str]:
+    at = max(command.rfind("/"), command.rfind("\\"))
+    return (command[:at] or "/", command[at + 1 :]) if at >= 0 else ("", command)
+
+
+def _normal(directory: str) -> str:
+    """A directory as it is compared; Windows' know neither case nor kind of slash."""
+    path = directory.replace("\\", "/").rstrip("/") or "/"
+    return path.lower() if re.match(r"^[A-Za-z]:", path) else path
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return []
+
+
+def _vector(name: str, arguments: Sequence[str]) -> tuple[str, ...]:
+    rest = list(arguments)
+    if rest and rest[0] == "-y":
+        rest = rest[1:]
+    if name not in _RUNNERS:
+        return (name, *rest)
+    # The package that it runs is its first argument; whatever else holds an @ is no version.
+    package = next((index for index, argument in enumerate(rest) if not argument.startswith("-")), None)
+    version = _PYTHON_VERSION if name in _PYTHON_RUNNERS else _VERSION
+    return (
+        name,
+        *(_without_version(word, version) if index == package else word for index, word in enumerate(rest)),
+    )
+
+
+def _without_version(word: str, is_version: re.Pattern[str]) -> str:
+    package, at, version = word.rpartition("@")
+    fits = at and package and is_version.match(version) and not _ARCHIVE.search(version)
+    return package if fits else word

@@ -1,0 +1,17 @@
+"""The readers' door to a session's live views."""
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.urls import reverse
+
+from sessions_app.live.doors import Client, Door
+from sharing import access
+
+
+def of_readers(token: str, client: Client) -> Door:
+    """The visitors' door under a link. Where members alone may read, it depends on who the client is, else on nothing."""
+    base = reverse("shared-session", args=[token])
+    if settings.GANDER.sharing == "team":
+        key = ("reader", token, client.credential)
+        return Door(key, lambda: access.open(token, client.user_now()), base, token, owner=False)
+    return Door(("reader", token), lambda: access.open(token, AnonymousUser()), base, token, owner=False)

@@ -1,0 +1,122 @@
+// The list while agents work: rows appear, move and change; filters and what is selected stay as they are.
+import { keepOpen, showState } from "./connection.js";
+
+const list = document.querySelector("[data-live-list]");
+let since = Number(list.dataset.since);
+let held = new Map();
+
+const parse = (html) => {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content.firstElementChild;
+};
+// Nothing moves under the pointer, or away from under the focus.
+const busy = () => list.matches(":hover") || list.contains(document.activeElement);
+
+const groupOf = (name) => {
+  for (const group of list.querySelectorAll(".sessions")) if (group.dataset.group === name) return group;
+  return null;
+};
+const makeGroup = (name, order, row) => {
+  const group = document.createElement("ul");
+  group.className = "sessions";
+  group.dataset.group = name;
+  const heading = document.createElement("h2");
+  heading.className = "group";
+  heading.textContent = name;
+  const next = [...list.querySelectorAll(".sessions")].find((other) => [...other.children].some((each) => each !== row && Number(each.dataset.order) < order));
+  const before = next ? (next.previousElementSibling?.matches(".group") ? next.previousElementSibling : next) : null;
+  list.insertBefore(group, before);
+  if (name) list.insertBefore(heading, group);
+  return group;
+};
+const dropEmpty = () => {
+  for (const group of list.querySelectorAll(".sessions:empty")) {
+    if (group.previousElementSibling?.matches(".group")) group.previousElementSibling.remove();
+    group.remove();
+  }
+};
+
+const place = (row, frame) => {
+  const group = groupOf(frame.group) ?? makeGroup(frame.group, frame.order, row);
+  const next = [...group.children].find((other) => Number(other.dataset.order) < frame.order || (Number(other.dataset.order) === frame.order && other.id < row.id));
+  if (next !== row) group.insertBefore(row, next ?? null);
+};
+
+const settle = () => {
+  if (busy()) return;
+  for (const [id, frame] of held) {
+    const row = document.getElementById(id) ?? frame.row;
+    if (frame.html === null) row?.remove();
+    else if (row) place(row, frame);
+  }
+  held = new Map();
+  dropEmpty();
+};
+list.addEventListener("pointerleave", () => setTimeout(settle));
+list.addEventListener("focusout", () => setTimeout(settle));
+
+let loading = false;
+const reload = async () => {
+  if (loading) return;
+  loading = true;
+  const response = await fetch(location.href).catch(() => null);
+  loading = false;
+  if (!response?.ok) { setTimeout(reload, 5000); return; }
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const picked = new Set([...list.querySelectorAll("input:checked")].map((input) => input.value));
+  list.replaceChildren(...page.querySelector("[data-live-list]").childNodes);
+  for (const input of list.querySelectorAll("input")) input.checked = picked.has(input.value);
+};
+
+// The totals follow, and not more often than somebody could read them.
+let counting = 0;
+const count = () => {
+  if (!counting) counting = setTimeout(() => { counting = 0; document.querySelector(".totals")?.dispatchEvent(new Event("gander:changed")); }, 5000);
+};
+
+const take = (frame) => {
+  count();
+  if (frame.type === "reload") { reload(); return; }
+  if (!("html" in frame)) return;
+  const id = `session-${frame.id}`;
+  const old = document.getElementById(id);
+  const waits = busy();
+  if (frame.html === null) {
+    if (old && waits) held.set(id, frame);
+    else {
+      // One that waited to be shown never will be.
+      held.delete(id);
+      old?.remove();
+    }
+    dropEmpty();
+    return;
+  }
+  const row = parse(frame.html);
+  row.dataset.order = frame.order;
+  if (old) {
+    row.querySelector("input").checked = old.querySelector("input").checked;
+    const hadFocus = old.contains(document.activeElement);
+    const focused = hadFocus && [...old.querySelectorAll("a, input, button")].indexOf(document.activeElement);
+    old.replaceWith(row);
+    if (hadFocus) [...row.querySelectorAll("a, input, button")][focused]?.focus();
+    // Further pages stay in their order.
+    if (list.dataset.paged) return;
+    if (waits) held.set(id, frame);
+    else place(row, frame);
+  } else if (!list.dataset.paged) {
+    // What is new comes on top; under the pointer it waits.
+    if (waits) held.set(id, { ...frame, row });
+    else place(row, frame);
+  }
+  for (const empty of document.querySelectorAll("[data-nothing]")) empty.remove();
+  list.closest("form").removeAttribute("data-empty");
+  dropEmpty();
+};
+
+keepOpen("/ws/sessions", {
+  hello: () => ({ since, query: location.search.slice(1) }),
+  take: (frame) => { if (frame.type === "now") since = frame.since; else take(frame); },
+  state: showState,
+  ended: () => location.assign("/sign-in"),
+});

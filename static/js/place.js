@@ -1,0 +1,6 @@
+// Going to something on the page: it comes into view, and keyboard and screen reader go on from there.
+export const standAt = (target) => {
+  target.scrollIntoView();
+  if (target.tabIndex < 0) target.tabIndex = -1;
+  target.focus({ preventScroll: true });
+};

@@ -1,0 +1,112 @@
+"""Running extensions: shared, ended when idle, replaced when their entry changes."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extensions import connections
+from extensions.connections import Connections
+from extensions.runner import Launch
+from extensions.tools import Outcome
+from tests.processes import is_running
+
+MCP = str(Path(__file__).parent / "mcp_stdio.py")
+LAUNCH = Launch(
+    name="stub",
+    kind="stdio",
+    command=sys.executable,
+    arguments=(MCP,),
+    url="",
+    timeout=5.0,
+    allowed=frozenset(),
+    environment={"TOKEN": "hidden"},
+    headers={},
+)
+
+
+def on_a_loop(work: Callable[[Connections], Awaitable[Any]]) -> Any:
+    """On a thread: the main one may have a loop of playwright's."""
+
+    async def scene() -> Any:
+        running = Connections()
+        try:
+            return await asyncio.wait_for(work(running), 60)
+        finally:
+            await running.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(scene())).result()
+
+
+async def pid_of(running: Connections, key: str = "alice", launch: Launch = LAUNCH) -> str:
+    outcome: Outcome = await running.get(key, launch).call("process", {})
+    assert not outcome.failed, outcome.text
+    return outcome.text.split()[0]
+
+
+async def until_gone(pid: str) -> None:
+    deadline = time.monotonic() + 10
+    while is_running(pid):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def test_one_persons_turns_share_a_process_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(running: Connections) -> None:
+        first = await pid_of(running)
+        assert await pid_of(running) == first
+        assert await pid_of(running, "bob") != first
+
+    on_a_loop(scene)
+
+
+def test_it_ends_when_it_has_been_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.4)
+
+    async def scene(running: Connections) -> None:
+        pid = await pid_of(running)
+        await until_gone(pid)
+        assert await pid_of(running) != pid
+
+    on_a_loop(scene)
+
+
+def test_a_changed_entry_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(running: Connections) -> None:
+        pid = await pid_of(running)
+        changed = replace(LAUNCH, environment={"TOKEN": "another"})
+        assert await pid_of(running, launch=changed) != pid
+        await until_gone(pid)
+
+    on_a_loop(scene)
+
+
+def test_calls_at_the_same_time_share_it() -> None:
+    async def scene(running: Connections) -> None:
+        connection = running.get("alice", LAUNCH)
+        outcomes = await asyncio.gather(*(connection.call("echo", {"text": f"{n}"}) for n in range(20)))
+        assert [outcome.text for outcome in outcomes] == [f"{n}" for n in range(20)]
+
+    on_a_loop(scene)
+
+
+def test_closing_ends_what_hangs() -> None:
+    async def scene(running: Connections) -> str:
+        pid = await pid_of(running)
+        hanging = asyncio.ensure_future(running.get("alice", LAUNCH).call("never", {}))
+        await asyncio.sleep(0.3)
+        assert not hanging.done()
+        return pid
+
+    assert not is_running(on_a_loop(scene))
+
+
+def test_a_launch_shows_no_secret() -> None:
+    assert "hidden" not in repr(LAUNCH)
