@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
-from extensions import runner, secrets
+from extensions import allowlist, runner, secrets
 from extensions.models import Allowed, AllowedDirectory, Extension, FetchedAllowlist, Kind, Refusal, Secret
 from extensions.policy import DENIED_NAMES
 
@@ -128,4 +128,11 @@ class RefusalAdmin(ReadOnlyAdmin):
 
 @admin.register(FetchedAllowlist)
 class FetchedAllowlistAdmin(ReadOnlyAdmin):
-    list_display = ("source", "fetched_at", "tried_at", "problem")
+    list_display = ("address", "fetched_at", "tried_at", "problem")
+    # An address may hold a password.
+    exclude = ("source",)
+    readonly_fields = ("address",)
+
+    @admin.display(description="source")
+    def address(self, row: FetchedAllowlist) -> str:
+        return allowlist.public(row.source)

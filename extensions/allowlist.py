@@ -2,7 +2,7 @@
 
 goose's own (``crates/goose-server/src/routes/extension.rs``) compares texts; here argument vectors are compared, exactly,
 and no shell ever sees them. Like goose's, the rule overlooks ``.exe``, ``.cmd`` and ``.bat`` of the command, ``-y`` after
-it, and a package's version. Unlike goose's, a version may only be a version or a tag, a scoped package's is overlooked
+one that runs packages, and a package's version. Unlike goose's, a version may only be a version or a tag, a scoped package's is overlooked
 too, and a command's directory counts only where an admin lists it.
 """
 
@@ -12,10 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+# A package by its name, npm's or PyPI's; what else may stand before an @ is an address or a path, with no version to cut.
+_PACKAGE = re.compile(r"^(@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]+\])?$")
 # npm's and PyPI's versions, ranges' first signs, and tags such as "latest"; neither addresses nor paths.
 _VERSION = re.compile(r"^[\^~]?[A-Za-z0-9][A-Za-z0-9._+-]*$")
-# What npm takes for a file, whatever stands before it.
-_ARCHIVE = re.compile(r"\.(tgz|tar|tar\.gz)$", re.IGNORECASE)
+# What npm takes for a file, whatever stands before it; as there, any character may stand between tar and gz.
+_ARCHIVE = re.compile(r"\.(tgz|tar|tar.gz)$", re.IGNORECASE)
 # PyPI has no tags; what is neither a version nor this is taken for a file or directory (PEP 508).
 _PYTHON_VERSION = re.compile(r"^(latest|[0-9][A-Za-z0-9._+-]*)$")
 _PYTHON_RUNNERS = {"uvx", "pipx"}
@@ -34,7 +36,7 @@ class Decision:
 
 
 def decide_command(
-    command: str, arguments: Sequence[str], entries: Iterable[str] | None, directories: Iterable[str] = ()
+    command: str, arguments: Sequence[str], entries: Sequence[str] | None, directories: Iterable[str] = ()
 ) -> Decision:
     """Whether a command with its arguments may be started.
 
@@ -51,17 +53,19 @@ def decide_command(
         if not given and (in_listed or directory == "."):
             return Decision(True)
         return Decision(False, f"{_OWN} may run only without arguments, and from where it was installed.")
-    lines = [line for line in entries or () if line.strip()]
-    if not lines:
+    if not entries:
         return Decision(True)
     if not in_listed:
         return Decision(
             False, f"Commands in {directory} are not allowed: an admin has not listed that directory."
         )
     wanted = _vector(name, given)
-    for line in lines:
-        words = _words(line)
-        if words and _vector(_ENDING.sub("", words[0]), words[1:]) == wanted:
+    for words in filter(None, map(_words, entries)):
+        place, called = _split_path(words[0])
+        # An entry without a directory means the command wherever it may lie.
+        if place and _normal(place) != _normal(directory):
+            continue
+        if _vector(_ENDING.sub("", called), words[1:]) == wanted:
             return Decision(True)
     shown = shlex.join([name, *given])
     return Decision(
@@ -69,17 +73,16 @@ def decide_command(
     )
 
 
-def decide_url(url: str, entries: Iterable[str] | None) -> Decision:
+def decide_url(url: str, entries: Sequence[str] | None) -> Decision:
     """Whether an address may be spoken to: its scheme and host must be an entry's, and its path lie below the entry's."""
-    lines = [line.strip() for line in entries or () if line.strip()]
-    if not lines:
+    if not entries:
         return Decision(True)
     try:
         wanted = urlsplit(url)
         # As servers read it; some take a backslash for a slash.
         path = unquote(wanted.path).replace("\\", "/")
-        for line in lines:
-            entry = urlsplit(line)
+        for line in entries:
+            entry = urlsplit(line.strip())
             if entry.scheme not in {"http", "https"} or entry.username or wanted.username:
                 continue
             if (entry.scheme, entry.hostname, entry.port) != (wanted.scheme, wanted.hostname, wanted.port):
@@ -122,10 +125,10 @@ def _words(line: str) -> list[str]:
 
 def _vector(name: str, arguments: Sequence[str]) -> tuple[str, ...]:
     rest = list(arguments)
-    if rest and rest[0] == "-y":
-        rest = rest[1:]
     if name not in _RUNNERS:
         return (name, *rest)
+    if rest and rest[0] == "-y":
+        rest = rest[1:]
     # The package that it runs is its first argument; whatever else holds an @ is no version.
     package = next((index for index, argument in enumerate(rest) if not argument.startswith("-")), None)
     version = _PYTHON_VERSION if name in _PYTHON_RUNNERS else _VERSION
@@ -137,5 +140,5 @@ def _vector(name: str, arguments: Sequence[str]) -> tuple[str, ...]:
 
 def _without_version(word: str, is_version: re.Pattern[str]) -> str:
     package, at, version = word.rpartition("@")
-    fits = at and package and is_version.match(version) and not _ARCHIVE.search(version)
+    fits = at and _PACKAGE.match(package) and is_version.match(version) and not _ARCHIVE.search(version)
     return package if fits else word

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from extensions import runner
+from extensions.models import Kind
 from extensions.runner import Launch, NotStarted
 from extensions.tools import Outcome, Tool, bounded
 
@@ -83,7 +84,7 @@ class Connection:
             )
         except Exception as error:
             cause = runner.root_cause(self.launch, error)
-            if _is_answer(error):
+            if _is_answer(error, self.launch):
                 return Outcome(f"The extension {self.launch.name} refused the call: {cause}.", failed=True)
             self.end()
             return Outcome(
@@ -107,12 +108,15 @@ class Connection:
             await self._task
 
 
-def _is_answer(error: Exception) -> bool:
+def _is_answer(error: Exception, launch: Launch) -> bool:
     """Whether the extension itself answered with an error, and goes on."""
     from mcp.shared.exceptions import MCPError
-    from mcp.types import CONNECTION_CLOSED
+    from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST
 
-    return isinstance(error, MCPError) and error.error.code != CONNECTION_CLOSED
+    if not isinstance(error, MCPError) or error.error.code == CONNECTION_CLOSED:
+        return False
+    # So a server over HTTP that was started anew answers for a session that it does not know any more.
+    return launch.kind != Kind.HTTP or error.error.code != INVALID_REQUEST
 
 
 def _outcome(result: Any) -> Outcome:
@@ -142,11 +146,6 @@ class Connections:
         """The one that runs, if one does."""
         running = self._running.get(key)
         return running if running is not None and running.alive else None
-
-    def end(self, key: Hashable) -> None:
-        """Ends one that may not run any more."""
-        if running := self._running.pop(key, None):
-            running.end()
 
     def get(self, key: Hashable, launch: Launch) -> Connection:
         """The one that runs already, or a new one where there is none, it has ended, or its entry was changed."""

@@ -143,7 +143,10 @@ def refreshed(source: str) -> FetchedAllowlist:
     try:
         row.commands = parse(_read(source))
         row.fetched_at, row.problem = now, ""
-    except (OSError, ValueError, RecursionError, httpx.HTTPError, yaml.YAMLError) as error:
+    except (
+        *(OSError, ValueError, RecursionError),
+        *(httpx.HTTPError, httpx.InvalidURL, yaml.YAMLError),
+    ) as error:
         row.problem = f"{type(error).__name__}: {error}"[:500]
         logger.warning(
             "the allowlist %s cannot be read, the last good copy stays: %s",
@@ -193,4 +196,4 @@ def parse(text: str) -> list[str]:
         isinstance(row, dict) and isinstance(row.get("command"), str) for row in rows
     ):
         raise ValueError("expected extensions: a list of id and command")
-    return [row["command"] for row in rows]
+    return [row["command"] for row in rows if row["command"].strip()]

@@ -308,6 +308,10 @@ class Config(BaseSettings):
     def _https_or_file(cls, value: str) -> str:
         if value.startswith("http://"):
             raise ValueError("expected https://… or a file")
+        try:
+            _ = urlsplit(value).port
+        except ValueError:
+            raise ValueError(f"expected an address or a file, not {value!r}") from None
         return value
 
     @field_validator("trusted_proxies")

@@ -76,9 +76,8 @@ async def _turn_events(
 
 def _since(scope: Any) -> str | None:
     """Where a stream goes on: what a reconnecting client says wins over the address it was given once."""
-    for name, value in scope["headers"]:
-        if name == b"last-event-id" and value:
-            return str(value.decode("latin-1"))
+    if (last := streams.last_event(scope)) is not None:
+        return last
     asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     return asked["since"][0] if "since" in asked else None
 
@@ -114,12 +113,17 @@ class Router:
     def __init__(self, requests: ASGI3Application) -> None:
         self.requests = requests
 
-    async def __call__(self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    @staticmethod
+    def begin() -> None:
+        """Begins what the running event loop does beside answering; called again, it does nothing."""
         hints.use_loop(asyncio.get_running_loop())
         if settings.GANDER.turns_run_in == "server":
             executor()
         else:
             sweep()
+
+    async def __call__(self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        self.begin()
         if scope["type"] == "http":
             # daphne takes a root path from a header that any client may send.
             scope["root_path"] = ""

@@ -72,8 +72,8 @@ class RestartableSocket(WebSocketProtocol):  # type: ignore[misc]
 class DrainingServer(Server):  # type: ignore[misc]
     """A daphne that, asked to stop, takes no new connections, lets running requests end, and only then goes.
 
-    ``on_drain`` is called on the event loop, to close what would never end by itself; ``busy`` says whether there is
-    work of another kind that must end first.
+    ``on_start`` is called on the event loop once it runs; ``on_drain`` as well, to close what would never end by itself;
+    ``busy`` says whether there is work of another kind that must end first.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class DrainingServer(Server):  # type: ignore[misc]
         largest_body: int,
         on_ready: Callable[[], None],
         on_drain: Callable[[], None],
+        on_start: Callable[[], None] = lambda: None,
         busy: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(
@@ -96,6 +97,7 @@ class DrainingServer(Server):  # type: ignore[misc]
             verbosity=0,
         )
         self._ports: list[Any] = []
+        self._on_start = on_start
         self._on_drain = on_drain
         self._otherwise_busy = busy
         self._stopping = False
@@ -105,6 +107,7 @@ class DrainingServer(Server):  # type: ignore[misc]
         """Serves until SIGINT or SIGTERM; returns when everything has ended."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: reactor.callFromThread(self.drain))
+        reactor.callLater(0, self._on_start)
         super().run()
 
     def listen_success(self, port: Any) -> None:

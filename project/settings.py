@@ -231,7 +231,11 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "asyncio": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # They say the whole address of each request.
+        "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        # It quotes what an extension prints, secrets and all; what matters of it is said by our own.
+        "mcp": {"level": "CRITICAL"},
     },
 }
 

@@ -10,9 +10,10 @@ from asgiref.typing import ASGI3Application
 from project.admission import admit
 from sessions_app.agent.api import FOLLOW_HEADER
 from sessions_app.agent.events import Event
-from sessions_app.agent.follow import follow
+from sessions_app.agent.follow import follow, is_number, refuse_last
 from sessions_app.agent.goose_api import Encoder
 from sessions_app.live import doors
+from sessions_app.live.streams import last_event
 from sessions_app.live.threads import in_thread
 
 _MESSAGES = re.compile(r"^/api/(?:sessions/[0-9a-f-]{36}/messages|reply)$")
@@ -32,6 +33,11 @@ def _wants_json(scope: dict[str, Any]) -> bool:
 
 async def serve(requests: ASGI3Application, scope: Any, receive: Any, send: Any) -> None:
     """Has the request answered; where a turn came of it, its events are the answer, else what was answered."""
+    last = last_event(scope)
+    if not is_number(last):
+        # Before a turn is begun that could not be followed.
+        await refuse_last(send)
+        return
     answer: list[dict[str, Any]] = []
 
     async def hold(message: Any) -> None:
@@ -47,11 +53,4 @@ async def serve(requests: ASGI3Application, scope: Any, receive: Any, send: Any)
     session_id, turn_id = map(uuid.UUID, named.decode().split("/"))
     who = await in_thread(admit, scope)
     encode: Callable[[Event], str] = Encoder() if scope["path"] == _REPLY else str
-    await follow(doors.of_owner(who, session_id), turn_id, _last(scope), receive, send, encode)
-
-
-def _last(scope: Any) -> str | None:
-    """Where a repeated request goes on."""
-    return next(
-        (value.decode("latin-1") for name, value in scope["headers"] if name == b"last-event-id"), None
-    )
+    await follow(doors.of_owner(who, session_id), turn_id, last, receive, send, encode)

@@ -96,9 +96,12 @@ def unified(file: str, before: str, after: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
+    """The lines of a file as patches have them: a last one that does not end says so."""
     lines = text.split("\n")
-    if lines and lines[-1] == "":
+    if not lines[-1]:
         lines.pop()
+    else:
+        lines[-1] += "\n\\ No newline at end of file"
     return lines
 
 

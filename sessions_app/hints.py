@@ -65,7 +65,12 @@ def on_loop(work: Callable[[], None]) -> bool:
 
 
 def _hint(kind: str, session: Session) -> dict[str, Any]:
-    return {"type": kind, "id": str(session.pk), "revision": session.revision}
+    return {
+        "type": kind,
+        "id": str(session.pk),
+        "revision": session.revision,
+        "owner": session.owner_id,
+    }
 
 
 def _send_soon(groups: list[str], hint: dict[str, Any]) -> None:

@@ -53,15 +53,34 @@ def insert_or_update_counting(
     if not rows:
         return 0
     columns = tuple(rows[0])
-    insert, update, _ = _statements(model, key, columns)
+    insert, _, _ = _statements(model, key, columns)
     values = _values(model, columns, rows)
     with connection.cursor() as cursor:
         cursor.executemany(f"{insert} DO NOTHING", values)
         new = int(cursor.rowcount)
         if new < len(rows):
-            order = [columns.index(name) for name in (*_rest(key, columns), *key, "revision")]
-            cursor.executemany(update, [[row[index] for index in order] for row in values])
+            _update(cursor, model, key, columns, values)
     return new
+
+
+def update(model: type[models.Model], key: tuple[str, ...], rows: Sequence[dict[str, Any]]) -> int:
+    """Updates rows that are there, each with a ``revision`` higher than the one stored; returns how many were."""
+    columns = tuple(rows[0])
+    with connection.cursor() as cursor:
+        return _update(cursor, model, key, columns, _values(model, columns, rows))
+
+
+def _update(
+    cursor: Any,
+    model: type[models.Model],
+    key: tuple[str, ...],
+    columns: tuple[str, ...],
+    values: list[tuple[Any, ...]],
+) -> int:
+    _, statement, _ = _statements(model, key, columns)
+    order = [columns.index(name) for name in (*_rest(key, columns), *key, "revision")]
+    cursor.executemany(statement, [[row[index] for index in order] for row in values])
+    return int(cursor.rowcount)
 
 
 def _rest(key: tuple[str, ...], columns: tuple[str, ...]) -> list[str]:
@@ -90,7 +109,7 @@ def _statements(
 def _values(
     model: type[models.Model], columns: tuple[str, ...], rows: Sequence[dict[str, Any]]
 ) -> list[tuple[Any, ...]]:
-    """The rows, all of one session, as the driver takes them."""
+    """The rows as the driver takes them; where they name their session, all the same one."""
     return list(zip(*(_column(model, name, [row[name] for row in rows]) for name in columns), strict=True))
 
 

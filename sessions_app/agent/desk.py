@@ -21,13 +21,10 @@ from sessions_app.agent.models import (
     Turn,
     TurnEvent,
 )
-from sessions_app.agent.record import Batch
+from sessions_app.agent.record import Batch, Record
 from sessions_app.models import Message
 from sessions_app.reading import Reading
-from sessions_app.render.tool import items, obj, txt
-
-# What stays of a file's change once its turn has ended.
-_KEPT = ("file", "patch", "additions", "deletions", "status")
+from sessions_app.render.tool import obj, txt
 
 
 class LostLease(Exception):
@@ -154,7 +151,7 @@ def _renew(turn: Turn, **fields: Any) -> None:
         raise LostLease
 
 
-def pause(turn: Turn, batch: Batch, files: list[dict[str, Any]], prompt: dict[str, Any]) -> None:
+def pause(turn: Turn, batch: Batch, record: Record, prompt: dict[str, Any]) -> None:
     """Lays the turn down until its owner has decided; where that is done already, it is queued at once, and where it was
     cancelled meanwhile, it ends.
 
@@ -162,12 +159,11 @@ def pause(turn: Turn, batch: Batch, files: list[dict[str, Any]], prompt: dict[st
         LostLease: the turn is no longer this executor's.
     """
     with transaction.atomic():
-        found = [*batch.changes, *_noted_files(prompt, files, whole=True)]
-        ingest.apply(turn.session, found)
+        ingest.apply(turn.session, [*batch.changes, *_noted_files(prompt, record.changed_files())])
         _note(batch)
         waits = turn.approvals.filter(action="").exists()
         state = State.WAITING if waits else State.QUEUED
-        _renew(turn, state=state, executor="", lease_until=None, usage=turn.usage)
+        _renew(turn, state=state, executor="", lease_until=None, usage=turn.usage, files=record.files)
         if Turn.objects.values_list("cancelling", flat=True).get(pk=turn.pk):
             turns.end(
                 Turn.objects.get(pk=turn.pk), State.CANCELLED, "cancelled", "Cancelled before it was done."
@@ -176,20 +172,21 @@ def pause(turn: Turn, batch: Batch, files: list[dict[str, Any]], prompt: dict[st
             transaction.on_commit(executors.wake)
 
 
-def finish(turn: Turn, batch: Batch, files: list[dict[str, Any]], prompt: dict[str, Any]) -> None:
+def finish(turn: Turn, batch: Batch, record: Record, prompt: dict[str, Any]) -> None:
     """Writes the last of a turn, whose state and reason are set, and gives it up.
 
     Raises:
         LostLease: the turn is no longer this executor's.
     """
     with transaction.atomic():
-        ingest.apply(turn.session, [*batch.changes, *_noted_files(prompt, files, whole=False)])
+        ingest.apply(turn.session, [*batch.changes, *_noted_files(prompt, record.changed_files())])
         _note(batch)
         _renew(
             turn,
             state=turn.state,
             stop_reason=turn.stop_reason,
             usage=turn.usage,
+            files=None,
             ended_at=timezone.now(),
             lease_until=None,
         )
@@ -213,18 +210,9 @@ def abandon(turn: Turn, why: str, code: str = "") -> None:
         turns.end(now, State(turn.state), turn.stop_reason, why, code)
 
 
-def files_before(prompt: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """What each file was before the turn and is by now, as far as it had come when it paused."""
-    return {
-        txt(entry["file"]): (txt(entry["before"]), txt(entry["after"]))
-        for entry in map(obj, items(obj(prompt.get("summary")).get("diffs")))
-        if "before" in entry and "after" in entry
-    }
-
-
-def _noted_files(prompt: dict[str, Any], files: list[dict[str, Any]], whole: bool) -> list[changes.Change]:
-    """The prompt with the diffs of its turn: whole files while it goes on, patches once it has ended."""
-    if not files or not prompt:
+def _noted_files(prompt: dict[str, Any], files: list[dict[str, Any]]) -> list[changes.Change]:
+    """The prompt with the patches of its turn, where there are any or there were, until all was taken back."""
+    summary = obj(prompt.get("summary"))
+    if not prompt or not (files or summary.get("diffs")):
         return []
-    kept = files if whole else [{name: entry[name] for name in _KEPT} for entry in files]
-    return [changes.message({**prompt, "summary": {**obj(prompt.get("summary")), "diffs": kept}})]
+    return [changes.message({**prompt, "summary": {**summary, "diffs": files}})]

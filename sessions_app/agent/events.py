@@ -13,6 +13,8 @@ from sessions_app.render.tool import obj, txt
 
 # An event holds at most so much of a result; the session has it whole.
 _LONGEST_RESULT = 100_000
+# What is left of one where a stream has said a lot already.
+_HEAD_OF_RESULT = 1000
 _AT_ONCE = 200
 LAST = "message_complete"
 _KINDS = {name: kind for kind, name in CHUNKS.items()}
@@ -29,6 +31,13 @@ class Event:
     def __str__(self) -> str:
         """As a stream has it (HTML standard §9.2)."""
         return f"id: {self.number}\nevent: {self.name}\ndata: {json_text.dumps(self.data)}\n\n"
+
+    def shortened(self) -> "Event":
+        """The same with the head of its result only; the session has it whole."""
+        if len(txt(self.data.get("result"))) <= _HEAD_OF_RESULT:
+            return self
+        cut = {"result": self.data["result"][:_HEAD_OF_RESULT], "truncated": True}
+        return Event(self.number, self.name, {**self.data, **cut})
 
 
 def after(turn: uuid.UUID, number: int) -> list[Event]:

@@ -17,7 +17,8 @@ from sessions_app.live.threads import in_thread
 _HEARTBEAT_SECONDS = 15.0
 # Access is asked again no more often than this.
 _ASK_SECONDS = 2.0
-# A stream that is not read is ended after so many bytes; its client goes on with Last-Event-ID.
+# What is not read piles up, so a stream ends after so many bytes, and its client goes on with Last-Event-ID. Not every
+# client can: in the second half only heads of results are sent, of which thousands fit in.
 BUDGET = 8 * 1024 * 1024
 # A stream that is handed its events reads all the same, in case that one was lost, no more often than this.
 _READ_SECONDS = 1.0
@@ -33,8 +34,8 @@ async def follow(
     encode: Callable[[events.Event], str] = str,
 ) -> None:
     """Serves one response; ``last`` is the id of the last event that the client has."""
-    if last is not None and not (last.isascii() and last.isdigit() and len(last) < 10):
-        await answer(send, 422, "invalid", "Give the id of an event, a number.", [], "Last-Event-ID")
+    if not is_number(last):
+        await refuse_last(send)
         return
     reading = await in_thread(door.open)
     if reading is None or not await in_thread(_is_of, turn, reading.session.pk):
@@ -68,6 +69,16 @@ async def follow(
         _followers[turn].discard(follower)
         if not _followers[turn]:
             del _followers[turn]
+
+
+def is_number(last: str | None) -> bool:
+    """Whether this can be the id of a turn's event, or is none at all."""
+    return last is None or (last.isascii() and last.isdigit() and len(last) < 10)
+
+
+async def refuse_last(send: Send) -> None:
+    """Answers whoever sent another."""
+    await answer(send, 422, "invalid", "Give the id of an event, a number.", [], "Last-Event-ID")
 
 
 class _Follower:
@@ -127,7 +138,7 @@ async def _write(
         found = await in_thread(events.after, follower.turn, follower.number)
         while not stream.ended.is_set():
             for event in found:
-                await stream.write(encode(event))
+                await stream.write(encode(event if stream.left > BUDGET // 2 else event.shortened()))
                 follower.number = event.number
                 if event.name == events.LAST or stream.ended.is_set():
                     return

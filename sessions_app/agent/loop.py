@@ -7,14 +7,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError
 from pydantic_ai import Agent, DeferredToolRequests
+from pydantic_ai.exceptions import UsageLimitExceeded
 from pydantic_ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
@@ -28,7 +29,6 @@ from pydantic_ai.messages import (
     ThinkingPartDelta,
     ToolCallPart,
 )
-from pydantic_ai.run import AgentRunResultEvent
 from pydantic_ai.usage import UsageLimits
 
 from extensions.connections import Connections
@@ -150,7 +150,7 @@ class Run:
             self.turn,
             papers.number,
             papers.calls,
-            desk.files_before(papers.prompt) if papers.goes_on else None,
+            {file: (before, after) for file, (before, after) in (self.turn.files or {}).items()},
         )
         if papers.choice is None:
             raise papers.refused or LookupError("no model")
@@ -175,43 +175,53 @@ class Run:
         )
         gander = settings.GANDER
         used: dict[str, Any] = self.turn.usage
-        run = agent.run_stream_events(
+        asked = agent.iter(
             message_history=messages,
             model_settings={"timeout": gander.api_timeout, "max_retries": gander.max_retries},
             # A turn that goes on after a pause has used some of its own already.
-            usage_limits=UsageLimits(
-                request_limit=max(gander.turn_requests - used.get("requests", 0), 0),
-                total_tokens_limit=max(gander.turn_tokens - used.get("total_tokens", 0), 0),
-            ),
+            usage_limits=UsageLimits(request_limit=max(gander.turn_requests - used.get("requests", 0), 0)),
         )
-        async with run as events:
-            try:
-                async for event in self._watched(events):
-                    self._take(event, events)
-            finally:
-                self._count(events)
+        try:
+            async with asyncio.timeout(None) as silence, asked as run:
+                try:
+                    await self._follow(run, silence)
+                finally:
+                    self._count(run)
+        except TimeoutError:
+            if silence.expired():
+                raise providers.Stalled from None
+            raise
+        self._result = run.result
 
-    async def _watched(self, events: Any) -> AsyncIterator[Any]:
-        """The events, as long as the provider is not silent for too long.
+    async def _follow(self, run: Any, silence: asyncio.Timeout) -> None:
+        """Takes the events of every step of the run, as long as the provider is not silent for too long.
+
+        Heartbeats of its connection do not count, and while tools are called it has nothing to say.
+        """
+        clock = asyncio.get_running_loop().time
+        async for node in run:
+            silence.reschedule(clock() + settings.GANDER.api_timeout)
+            self._check_tokens()
+            if not (Agent.is_model_request_node(node) or Agent.is_call_tools_node(node)):
+                continue
+            async with cast(Any, node).stream(run.ctx) as events:
+                async for event in events:
+                    self._take(event, run)
+                    patience = None if self._making else settings.GANDER.api_timeout
+                    silence.reschedule(None if patience is None else clock() + patience)
+        self._end_answer(run, "tool-calls" if _paused(run.result) else "stop")
+
+    def _check_tokens(self) -> None:
+        """The library would ask at every word, and read the whole answer for it; providers count at an answer's end.
 
         Raises:
-            Stalled: it is; heartbeats of its connection do not count.
+            UsageLimitExceeded: the turn has used more than it may.
         """
-        iterator = aiter(events)
-        while True:
-            patience = None if self._making else settings.GANDER.api_timeout
-            try:
-                async with asyncio.timeout(patience) as limit:
-                    event = await anext(iterator)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                if limit.expired():
-                    raise providers.Stalled from None
-                raise
-            yield event
+        used, most = self.turn.usage.get("total_tokens", 0), settings.GANDER.turn_tokens
+        if used > most:
+            raise UsageLimitExceeded(f"{used:,} tokens were used of {most:,}.")
 
-    def _take(self, event: Any, events: Any) -> None:
+    def _take(self, event: Any, run: Any) -> None:
         match event:
             case PartStartEvent(part=TextPart(content=text)):
                 self._write("text", text)
@@ -233,14 +243,11 @@ class Run:
             case FunctionToolCallEvent(part=part):
                 if not self.record.name_of_call(part.tool_call_id):
                     self._called(part)
-                self._end_answer(events, "tool-calls")
+                self._end_answer(run, "tool-calls")
                 self._making.add(part.tool_call_id)
             case FunctionToolResultEvent():
                 self._making.discard(event.part.tool_call_id)
                 self._unknown_tool(event.part)
-            case AgentRunResultEvent(result=result):
-                self._end_answer(events, "tool-calls" if _paused(result) else "stop")
-                self._result = result
 
     def _write(self, kind: str, text: str) -> None:
         self.record.write(kind, text)
@@ -262,20 +269,20 @@ class Run:
             self.record.result(call_id, _said(part), failed=True)
             self.written()
 
-    def _end_answer(self, events: Any, finish: str) -> None:
+    def _end_answer(self, run: Any, finish: str) -> None:
         if not self.record.answering:
             return
         response = next(
-            (each for each in reversed(events.all_messages()) if isinstance(each, ModelResponse)), None
+            (each for each in reversed(run.all_messages()) if isinstance(each, ModelResponse)), None
         )
         if response is not None:
             self.record.end_answer(finish, providers.tokens_of(response.usage), providers.cost_of(response))
-            self._count(events)
+            self._count(run)
             self.written()
 
-    def _count(self, events: Any) -> None:
+    def _count(self, run: Any) -> None:
         """Adds up what the model's answers used, those included that made no sense."""
-        answers = [each for each in events.new_messages() if isinstance(each, ModelResponse)]
+        answers = [each for each in run.new_messages() if isinstance(each, ModelResponse)]
         counted: dict[str, Any] = self.turn.usage
         for answer in answers[self._counted :]:
             counted["input_tokens"] = counted.get("input_tokens", 0) + (answer.usage.input_tokens or 0)
@@ -321,7 +328,7 @@ class Run:
             papers = self._papers
             assert papers is not None
             batch = record.take()
-            await _insist(desk.pause, turn, batch, record.changed_files(), papers.prompt)
+            await _insist(desk.pause, turn, batch, record, papers.prompt)
             follow.publish(turn.pk, batch)
             return
         else:
@@ -329,7 +336,7 @@ class Run:
         record.complete()
         prompt = self._papers.prompt if self._papers else {}
         batch = record.take()
-        await _insist(desk.finish, turn, batch, record.changed_files(), prompt)
+        await _insist(desk.finish, turn, batch, record, prompt)
         follow.publish(turn.pk, batch)
 
     def _stopped(self) -> str:

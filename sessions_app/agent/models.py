@@ -8,6 +8,8 @@ from django.core.validators import URLValidator
 from django.db import models
 from django.utils import timezone
 
+from sessions_app.json_text import JsonTextField
+
 
 class Mode(models.TextChoices):
     """What an agent may do without asking."""
@@ -71,6 +73,8 @@ class Turn(models.Model):
     cancelling = models.BooleanField(default=False)
     stop_reason = models.CharField(max_length=40, blank=True)
     usage: Any = models.JSONField(default=dict)
+    # While it pauses: what each file was before it and is by now, whole.
+    files: Any = JsonTextField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 

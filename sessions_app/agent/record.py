@@ -11,7 +11,7 @@ from typing import Any
 from sessions_app import changes
 from sessions_app.agent import ids, turns
 from sessions_app.agent.models import Approval, Turn, TurnEvent
-from sessions_app.changes import Change
+from sessions_app.changes import Change, PartChange
 from sessions_app.diffs import unified
 from sessions_app.render.tool import obj
 from sessions_app.text import storable
@@ -29,6 +29,8 @@ class Batch:
     changes: list[Change]
     events: list[TurnEvent]
     approvals: list[Approval] = field(default_factory=list)
+    # The one text that has grown since it was last written, where nothing else came.
+    grown: PartChange | None = None
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class _Text:
     pieces: list[str] = field(default_factory=list)
     length: int = 0
     announced: int = 0
+    # Whether it was handed over before.
+    known: bool = False
 
     def whole(self) -> str:
         if len(self.pieces) > 1:
@@ -74,7 +78,7 @@ class Record:
         # The present answer's calls: providers number theirs from the beginning in each answer, or as they like.
         self._names = {call_id: call_id for call_id in self.calls}
         # What each file was before the turn, and what it is now.
-        self._files = files or {}
+        self.files = files or {}
 
     @property
     def answering(self) -> bool:
@@ -171,7 +175,7 @@ class Record:
         self._event("tool_result", part)
         if change is not None:
             file, before, after = change
-            self._files[file] = (self._files.get(file, (before, ""))[0], after)
+            self.files[file] = (self.files.get(file, (before, ""))[0], after)
 
     def end_answer(self, finish: str, tokens: dict[str, Any], cost: float) -> None:
         """The model has answered; ``finish`` is ``stop`` or ``tool-calls``."""
@@ -210,10 +214,8 @@ class Record:
         self._add(TurnEvent(name="message_complete", data=turns.completion(self.turn)))
 
     def changed_files(self) -> list[dict[str, Any]]:
-        """How the turn changed files, in opencode's form, with their whole content before and after beside the patch."""
-        return [
-            _diff(file, before, after) for file, (before, after) in self._files.items() if before != after
-        ]
+        """How the turn changed files, in opencode's form."""
+        return [_diff(file, before, after) for file, (before, after) in self.files.items() if before != after]
 
     def take(self) -> Batch:
         """What has come since the last time. Texts are whole up to what was received."""
@@ -223,10 +225,20 @@ class Record:
             if self._open is not None and data is self._open.data:
                 data["text"] = self._open.whole()
             found.append(changes.part(dict(data)))
-        batch = Batch(found, self._events, self._approvals)
+        batch = Batch(found, self._events, self._approvals, self._grown(found))
         self._changed_messages, self._changed_parts = {}, {}
         self._events, self._approvals = [], []
         return batch
+
+    def _grown(self, found: list[Change]) -> PartChange | None:
+        text = self._open
+        if text is None:
+            return None
+        known, text.known = text.known, True
+        match found:
+            case [PartChange() as change] if known and change.external_id == text.data["id"]:
+                return None if self._approvals else change
+        return None
 
     def _close(self, why: str) -> None:
         self.end_text()
@@ -273,8 +285,6 @@ def _diff(file: str, before: str, after: str) -> dict[str, Any]:
     lines = patch.split("\n")[2:]
     return {
         "file": file,
-        "before": before,
-        "after": after,
         "patch": patch,
         "additions": sum(line.startswith("+") for line in lines),
         "deletions": sum(line.startswith("-") for line in lines),

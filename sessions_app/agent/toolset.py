@@ -21,11 +21,14 @@ from sessions_app.agent import history
 from sessions_app.agent.models import Action, Mode
 from sessions_app.agent.record import Record
 from sessions_app.diffs import unified
+from sessions_app.live.threads import Threads
 
 _ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
 _LONGEST_NAME = 64
 # Of arguments that are no JSON.
 _RETRIES = 5
+# A search may take its time, which neither those who begin a turn nor those who write one shall wait for.
+_in_thread = Threads(4, "files").run
 
 
 class Desk(Protocol):
@@ -169,7 +172,7 @@ class SessionTools(AbstractToolset[None]):
 
     async def _made(self, offer: _Offer, arguments: dict[str, Any]) -> Outcome:
         if offer.launch.kind == Kind.BUILTIN:
-            return await asyncio.to_thread(files.call, Path(self.directory), offer.tool.name, arguments)
+            return await _in_thread(files.call, Path(self.directory), offer.tool.name, arguments)
         try:
             connection = await self._connection(offer.launch)
         except NotStarted as error:

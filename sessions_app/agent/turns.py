@@ -317,8 +317,8 @@ def end(turn: Turn, state: State, stop_reason: str, why: str, code: str = "") ->
     With a ``code`` its stream ends with an error; an interrupted one's always does.
     """
     turn.state, turn.stop_reason = state, stop_reason
-    turn.ended_at = timezone.now()
-    turn.save(update_fields=["state", "stop_reason", "ended_at"])
+    turn.ended_at, turn.files = timezone.now(), None
+    turn.save(update_fields=["state", "stop_reason", "ended_at", "files"])
     number = turn.events.count()
     found: list[Change] = []
     events: list[TurnEvent] = []

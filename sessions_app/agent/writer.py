@@ -1,6 +1,6 @@
 """Writes what all turns of a process have to write, together: what comes while one lot is written makes up the next.
 
-Each turn is an ``apply`` of its own; transaction, leases and events are shared.
+Transaction, leases, events and texts that have grown are written together; what else a turn has is an ``apply`` of its own.
 """
 
 import asyncio
@@ -9,17 +9,19 @@ import logging
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
-from sessions_app import ingest
+from sessions_app import growth, ingest
 from sessions_app.agent import claims, desk
 from sessions_app.agent.desk import LostLease
 from sessions_app.agent.models import Approval, State, Turn, TurnEvent
 from sessions_app.agent.record import Batch
 from sessions_app.live.threads import Threads
+from sessions_app.models import Session
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +117,7 @@ def _together(lot: list[tuple[Turn, Batch]]) -> list[bool | Exception]:
     answers: list[bool | Exception] = []
     with transaction.atomic():
         held = dict(mine.values_list("pk", "cancelling"))
+        grown = _grown([(turn, batch) for turn, batch in lot if turn.pk in held])
         events: list[TurnEvent] = []
         approvals: list[Approval] = []
         for turn, batch in lot:
@@ -122,13 +125,14 @@ def _together(lot: list[tuple[Turn, Batch]]) -> list[bool | Exception]:
                 answers.append(LostLease())
                 continue
             try:
-                gone = (
-                    bool(batch.changes) and ingest.apply(turn.session, batch.changes).deleted_at is not None
+                session = grown.get(turn.session_id) or (
+                    ingest.apply(turn.session, batch.changes) if batch.changes else None
                 )
             except ObjectDoesNotExist as error:
                 held.pop(turn.pk)
                 answers.append(error)
                 continue
+            gone = session is not None and session.deleted_at is not None
             answers.append(gone or held[turn.pk])
             events += batch.events
             approvals += batch.approvals
@@ -139,3 +143,12 @@ def _together(lot: list[tuple[Turn, Batch]]) -> list[bool | Exception]:
         except IntegrityError:
             raise _Contended from None
     return answers
+
+
+def _grown(lot: list[tuple[Turn, Batch]]) -> dict[UUID, Session]:
+    """Writes all texts that have but grown, which is most of what there is to write, at once; their sessions by key."""
+    texts = [(turn.session, batch.grown) for turn, batch in lot if batch.grown is not None]
+    try:
+        return {session.pk: session for session in growth.grow(texts)} if texts else {}
+    except growth.NotThere:
+        return {}

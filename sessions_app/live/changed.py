@@ -4,18 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import IntegerField, Q, Sum, Value
+from django.db.models.functions import Least, Length
 from django.template.loader import render_to_string
 
 from sessions_app import json_text, outline, transcript, window
 from sessions_app.agent import state
-from sessions_app.models import Message, Part
+from sessions_app.models import Message, Part, Session
 from sessions_app.reading import Reading
 from sessions_app.render.tool import obj
 
 # Beyond this a viewer loads its page's content anew: that is one window, whatever the session's length.
 _MOST_MESSAGES = 100
 _MOST_CHARACTERS = 400_000
+# What is read for it, where of one part no more counts than may be much: a long output alone is shown by its head.
+_MOST_READ = 4_000_000
+_MOST_OF_A_PART = 100_000
 # A frame of an event stream holds at most so many rows, and about so many characters.
 _MOST_ROWS = 500
 _FEW = 20
@@ -82,9 +86,16 @@ def messages_after(reading: Reading, since: int) -> list[Message] | None:
         *session.messages.filter(revision__gt=since, placeholder=False).values_list("pk", flat=True)[:most],
         *session.parts.filter(revision__gt=since).values_list("message", flat=True).distinct()[:most],
     }
-    if len(keys) > _MOST_MESSAGES:
+    if len(keys) > _MOST_MESSAGES or _characters(session, since) > _MOST_READ:
         return None
     return list(window.with_parts(reading).filter(pk__in=keys)) if keys else []
+
+
+def _characters(session: Session, since: int) -> int:
+    """About how much there is to read of the parts that changed."""
+    of_each = Least(Length("data"), Value(_MOST_OF_A_PART))
+    changed = session.parts.filter(revision__gt=since)
+    return int(changed.aggregate(all=Sum(of_each, output_field=IntegerField()))["all"] or 0)
 
 
 def has_messages_after(reading: Reading, since: int) -> bool:
@@ -113,12 +124,13 @@ def fragments(reading: Reading, messages: list[Message], base: str) -> list[dict
     ``order`` sorts like the session, for what is not on the page yet. Nothing where it is too much to send.
     """
     found = [
-        {"id": message.id, "order": message.order, "html": _message(message, base)}
+        {"kind": "message", "id": message.id, "order": message.order, "html": _message(message, base)}
         for message in transcript.shown(reading, messages, base)
     ]
     found += [
         {
-            "id": f"prompt-{prompt.message_id}",
+            "kind": "prompt",
+            "id": prompt.message_id,
             "order": prompt.order,
             "html": render_to_string("sessions_app/prompt.html", {"prompt": prompt, "base": base}),
         }

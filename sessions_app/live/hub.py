@@ -29,8 +29,8 @@ _AFTER_TROUBLE = 1.0
 NOT_SHARED = 4404
 STOPPING = 1012
 
-# Who gets the same frames: the form, whether only the newest is lacking, and from where on for those who are sent a
-# bounded piece at a time.
+# Who gets the same frames: the form, whether only the newest is lacking, and from where on for those who are further
+# behind or are sent a bounded piece at a time.
 _Group = tuple[Form, bool, Cursor | None]
 # How many such pieces are held at once.
 _MOST_CATCHING_UP = 16
@@ -77,6 +77,7 @@ class Hub:
         self.heard = 0
         self.served = 0
         self.watching: dict[str, tuple[int, float]] = {}
+        self._silent = False
         self._ask_doors = False
         self._woken = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
@@ -97,6 +98,14 @@ class Hub:
             self.heard = revision
             self.kind = kind if kind in _NEWS_KINDS else hints.UPDATED
             self.ask_doors()
+
+    def fall_silent(self, silent: bool) -> None:
+        """Whether nothing has come for long: pages then say that the agent does not work, at no new revision."""
+        if silent and not self._silent:
+            for viewer in self.viewers:
+                viewer.greeted = viewer.greeted and viewer.form is not Form.HTML
+            self.wake()
+        self._silent = silent
 
     def ask_doors(self) -> None:
         """Has every viewer's access asked again."""
@@ -174,8 +183,10 @@ class Hub:
                 current = (
                     viewer.greeted and viewer.cursor.row is None and viewer.cursor.revision >= self.served
                 )
-                # A piece brings its takers up to where it ends: whoever has more would go back.
-                start = viewer.cursor if viewer.form is Form.JSON else None
+                # A piece brings its takers up to where it ends: whoever has more would go back. And those who lack
+                # little are not to be sent what one lacks who was long away.
+                apart = viewer.form is Form.JSON or (viewer.form is Form.HTML and not current)
+                start = viewer.cursor if apart else None
                 group = (viewer.door.key, (viewer.form, current, start))
                 if start is not None and group not in found:
                     if catching_up == _MOST_CATCHING_UP:

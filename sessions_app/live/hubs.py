@@ -14,17 +14,19 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.utils import timezone
 
 from sessions_app import hints, json_text
 from sessions_app.live.hub import STOPPING, Hub
 from sessions_app.live.list_hub import ListHub, ListViewer
 from sessions_app.live.threads import in_thread
 from sessions_app.live.viewer import Form, Outlet, Viewer
-from sessions_app.models import Session
+from sessions_app.models import STALE, Session, Status
 
 logger = logging.getLogger(__name__)
 
-TICK = 1.0
+# Whatever a lost hint would have told is seen, and acted on, within a second.
+TICK = 0.7
 # Access depends on more than the session: people sign out, tokens and accounts end, anonymous shares expire.
 _ASK_DOORS_EVERY = 10.0
 _JOIN_AGAIN_EVERY = 3600.0
@@ -32,8 +34,9 @@ _SAY_WATCHING_EVERY = 15.0
 _WATCHING_LASTS = 40.0
 _HEARTBEAT_EVERY = 15.0
 _WATCHING = "watching"
+# What a process asks that begins to watch: others need not say again what did not change.
+_WHO_WATCHES = "who-watches"
 _QUERY_AT_ONCE = 500
-_MOST_OWNERS = 10_000
 # What the channel layer does not do in this time is given up, and tried again at the next tick.
 _PATIENCE = 2.0
 
@@ -49,7 +52,6 @@ class Hubs:
         # Two channels: a hint does not say by which kind of group it came.
         self._channel = ""
         self._list_channel = ""
-        self._owners: dict[str, int] = {}
         self._joined: dict[str, float] = {}
         self._said: dict[str, tuple[int, float]] = {}
         self._doors_asked = time.monotonic()
@@ -159,30 +161,23 @@ class Hubs:
             try:
                 layer = get_channel_layer()
                 if self._list_channel:
-                    await self._hear_for_lists(await layer.receive(self._list_channel))
+                    self._hear_for_lists(await layer.receive(self._list_channel))
                 else:
                     self._list_channel = await layer.new_channel("lists")
             except Exception as error:
                 logger.warning("the channel layer fails, the tick serves lists meanwhile: %s", error)
                 await asyncio.sleep(TICK)
 
-    async def _hear_for_lists(self, hint: dict[str, Any]) -> None:
-        owner = self._owners.get(hint["id"])
-        if owner is None:
-            owner = await in_thread(_owner, hint["id"])
-            if owner is None:
-                # Deleted for good: whoever shows it knows it by its id.
-                for each in self.lists.values():
-                    each.hear(hint)
-                return
-            if len(self._owners) >= _MOST_OWNERS:
-                self._owners.clear()
-            self._owners[hint["id"]] = owner
-        if hub := self.lists.get(owner):
+    def _hear_for_lists(self, hint: dict[str, Any]) -> None:
+        if hub := self.lists.get(hint["owner"]):
             hub.hear(hint)
 
     def hear(self, hint: dict[str, Any]) -> None:
         """Passes a message of the channel layer on to whom it concerns."""
+        if hint["type"] == _WHO_WATCHES:
+            if hint["process"] != self.process and hint["id"] in self._said:
+                self._said[hint["id"]] = (-1, 0.0)
+            return
         if hint["type"] == _WATCHING:
             if (hub := self.sessions.get(hint["id"])) and hint["process"] != self.process:
                 hub.watching[hint["process"]] = (hint["count"], time.monotonic())
@@ -200,6 +195,10 @@ class Hubs:
                 while not (channel := self._channel_of(group)):
                     await asyncio.sleep(0.01)
                 await get_channel_layer().group_add(group, channel)
+                if settings.GANDER.redis_url and not group.startswith(hints.OWNER_GROUP):
+                    asked = {"type": _WHO_WATCHES, "process": self.process}
+                    id = group.removeprefix(hints.session_group(""))
+                    await get_channel_layer().group_send(group, {**asked, "id": id})
             self._joined[group] = time.monotonic()
 
     async def _part(self, group: str) -> None:
@@ -214,10 +213,10 @@ class Hubs:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
+            self._show_watching()
+            self._beat()
             try:
                 await self._look()
-                self._show_watching()
-                self._beat()
             except Exception:
                 logger.exception("a look at what is watched failed; it is tried again")
 
@@ -242,7 +241,9 @@ class Hubs:
                 if hub is None:
                     continue
                 if session_id in revisions:
-                    hub.hear(revisions[session_id])
+                    revision, silent = revisions[session_id]
+                    hub.hear(revision)
+                    hub.fall_silent(silent)
                 else:
                     hub.ask_doors()
         now = time.monotonic()
@@ -319,13 +320,14 @@ def _owners(hub: Hub) -> list[Viewer]:
     return [viewer for viewer in hub.viewers if viewer.door.owner and viewer.form is Form.HTML]
 
 
-def _owner(session_id: str) -> int | None:
-    return Session.objects.filter(pk=session_id).values_list("owner", flat=True).first()
-
-
-def _revisions(session_ids: Iterable[str]) -> dict[str, int]:
+def _revisions(session_ids: Iterable[str]) -> dict[str, tuple[int, bool]]:
+    """Each session's revision, and whether its agent fell silent at work."""
     rows = Session.objects.filter(pk__in=list(session_ids), deleted_at=None)
-    return {str(pk): revision for pk, revision in rows.values_list("pk", "revision")}
+    stale = timezone.now() - STALE
+    return {
+        str(pk): (revision, status == Status.WORKING and written_at < stale)
+        for pk, revision, status, written_at in rows.values_list("pk", "revision", "status", "written_at")
+    }
 
 
 _by_loop: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hubs]" = weakref.WeakKeyDictionary()

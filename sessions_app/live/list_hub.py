@@ -18,7 +18,7 @@ from sessions_app import hints, json_text, listing
 from sessions_app.live.doors import Client
 from sessions_app.live.threads import in_thread
 from sessions_app.live.viewer import Outlet
-from sessions_app.models import Session
+from sessions_app.models import STALE, Session, Status
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ class ListViewer(Outlet):
         self.filters: listing.Filters | None = None
         self.greeted = True
         self.since = since
-        # Revisions that were sent: the overlap brings the same rows again.
-        self.seen: dict[str, int] = {}
+        # What was sent of each: the overlap brings the same rows again.
+        self.seen: dict[str, str] = {}
 
     def offer(self, frames: list[str]) -> None:
         """Begins to send frames."""
@@ -79,7 +79,8 @@ class Row:
     """A session as it stands in a list now."""
 
     id: str
-    revision: int
+    # Changes whenever the row does.
+    key: str
     frame: str
 
 
@@ -161,17 +162,20 @@ class ListHub:
 
     @staticmethod
     def _tell(viewer: ListViewer, shown: list[Row], now: datetime) -> None:
+        there = {row.id for row in shown}
+        # Hints have no order: one that was restored, or only rests, is found, and says itself what it is.
         frames = [
             json_text.dumps({"type": hints.DELETED, "id": id, "revision": revision, "html": None})
             for id, revision in viewer.gone.items()
+            if id not in there
         ]
         if len(shown) > _MOST_ROWS:
             frames.append(json_text.dumps({"type": "reload"}))
         else:
-            frames += [row.frame for row in shown if viewer.seen.get(row.id, -1) != row.revision]
+            frames += [row.frame for row in shown if viewer.seen.get(row.id) != row.key]
         viewer.since = now
         viewer.gone = {}
-        viewer.seen = {row.id: row.revision for row in shown}
+        viewer.seen = {row.id: row.key for row in shown}
         if frames or not viewer.greeted:
             viewer.greeted = True
             told = {"type": "now", "since": int(now.timestamp() * 1000)}
@@ -192,15 +196,18 @@ def _load(
     """
     user = get_user_model()(pk=owner_id)
     named = list(itertools.islice(hinted, _MOST_ROWS + 1))
-    touched = Session.objects.filter(Q(written_at__gte=since) | Q(pk__in=named), owner_id=owner_id).defer(
-        "info"
-    )
+    # What fell silent ceases to work without being written to.
+    silent = timezone.now() - STALE
+    fell_silent = Q(status=Status.WORKING, written_at__range=(silent - 4 * _OVERLAP, silent))
+    touched = Session.objects.filter(
+        Q(written_at__gte=since) | Q(pk__in=named) | fell_silent, owner_id=owner_id
+    ).defer("info")
     rows = list(touched.order_by("-written_at")[: _MOST_ROWS + 1])
     rows.reverse()
     found: dict[listing.Filters | None, list[Row]] = {}
     for each in filters:
         if each is None:
-            found[each] = [Row(str(row.pk), row.revision, json_text.dumps(_news(row))) for row in rows]
+            found[each] = [Row(str(row.pk), str(row.revision), json_text.dumps(_news(row))) for row in rows]
             continue
         shown = set(each.of(user).filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
         found[each] = [_row(row, each.sort, fits=row.pk in shown) for row in rows]
@@ -227,4 +234,4 @@ def _row(session: Session, sort: listing.Sort, *, fits: bool) -> Row:
         "order": session.order,  # type: ignore[attr-defined]
         "group": listing.group_of(session, sort),
     }
-    return Row(str(session.pk), session.revision, json_text.dumps(frame))
+    return Row(str(session.pk), f"{session.revision} {session.shown_status}", json_text.dumps(frame))

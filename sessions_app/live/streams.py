@@ -34,7 +34,8 @@ class EventStream:
     def __init__(self, receive: Receive, send: Send, budget: int = BUDGET) -> None:
         self._receive = receive
         self._send = send
-        self._left = budget
+        # Bytes that may still be sent.
+        self.left = budget
         self.ended = asyncio.Event()
 
     async def start(self, headers: Headers) -> None:
@@ -51,9 +52,9 @@ class EventStream:
 
     async def write(self, text: str) -> None:
         body = text.encode("utf-8", "replace")
-        self._left -= len(body)
+        self.left -= len(body)
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        if self._left <= 0:
+        if self.left <= 0:
             self.ended.set()
 
     async def serve(self) -> None:
@@ -71,6 +72,14 @@ class EventStream:
     async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def last_event(scope: Any) -> str | None:
+    """The id of the last event that a reconnecting client has; an empty one is none."""
+    for name, value in scope["headers"]:
+        if name == b"last-event-id" and value:
+            return str(value.decode("latin-1"))
+    return None
 
 
 async def answer(send: Send, status: int, code: str, message: str, headers: Headers, field: str = "") -> None:

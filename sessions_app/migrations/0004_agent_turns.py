@@ -3,6 +3,7 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
+import sessions_app.json_text
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -52,6 +53,7 @@ class Migration(migrations.Migration):
                 ('cancelling', models.BooleanField(default=False)),
                 ('stop_reason', models.CharField(blank=True, max_length=40)),
                 ('usage', models.JSONField(default=dict)),
+                ('files', sessions_app.json_text.JsonTextField(null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='turns', to='sessions_app.session')),

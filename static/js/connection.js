@@ -3,6 +3,8 @@
 const CLOSED_FOR_GOOD = new Set([4404, 4401]);
 const ASK_EVERY = 30_000;
 const ANSWER_WITHIN = 8_000;
+// After a sleep the connection is often gone and does not say so.
+const ANSWER_AT_RETURN = 2_000;
 // The first answer holds what was missed, which over a slow line takes its time; that the other end is there is known.
 const ALL_WITHIN = 60_000;
 const CONFIRM_EVERY = 16_000;
@@ -21,6 +23,11 @@ export const keepOpen = (path, { hello, take, state, ended }) => {
     send(message);
     question = setTimeout(() => { question = 0; socket?.close(); lost(socket); }, within);
   };
+  const askAtReturn = () => {
+    answered();
+    attempt = -1;
+    ask({ ping: true }, ANSWER_AT_RETURN);
+  };
   const answered = () => { clearTimeout(question); question = 0; };
   const lost = (which) => {
     if (which !== socket || over) return;
@@ -28,7 +35,7 @@ export const keepOpen = (path, { hello, take, state, ended }) => {
     answered();
     state("reconnecting");
     clearTimeout(timer);
-    timer = setTimeout(open, Math.min(30_000, 500 * 2 ** attempt) * (0.5 + Math.random()));
+    timer = setTimeout(open, attempt < 0 ? 0 : Math.min(30_000, 500 * 2 ** attempt) * (0.5 + Math.random()));
     attempt += 1;
   };
   const open = () => {
@@ -57,9 +64,10 @@ export const keepOpen = (path, { hello, take, state, ended }) => {
       lost(opened);
     });
   };
-  const now = () => { if (document.visibilityState === "visible") { if (socket) ask({ ping: true }); else { attempt = 0; open(); } } };
+  const now = () => { if (document.visibilityState === "visible") { if (socket) askAtReturn(); else { attempt = 0; open(); } } };
   document.addEventListener("visibilitychange", now);
   addEventListener("online", now);
+  addEventListener("offline", () => { socket?.close(); lost(socket); });
   addEventListener("pageshow", (event) => { if (event.persisted) now(); });
   setInterval(() => ask({ ping: true }), ASK_EVERY);
   open();

@@ -57,16 +57,31 @@ list.addEventListener("pointerleave", () => setTimeout(settle));
 list.addEventListener("focusout", () => setTimeout(settle));
 
 let loading = false;
+let wanted = false;
 const reload = async () => {
+  wanted = true;
   if (loading) return;
   loading = true;
-  const response = await fetch(location.href).catch(() => null);
+  for (let attempt = 0; wanted;) {
+    wanted = false;
+    const response = await fetch(location.href).catch(() => null);
+    const page = response?.ok && new DOMParser().parseFromString(await response.text(), "text/html");
+    const fetched = page && page.querySelector("[data-live-list]");
+    if (!fetched) {
+      wanted = true;
+      await new Promise((done) => { setTimeout(done, Math.min(30_000, 1000 * 2 ** attempt)); });
+      attempt += 1;
+      continue;
+    }
+    const picked = new Set([...list.querySelectorAll("input:checked")].map((input) => input.value));
+    list.replaceChildren(...fetched.childNodes);
+    for (const input of list.querySelectorAll("input")) input.checked = picked.has(input.value);
+    held = new Map();
+    // What was put into the rows before is gone with them.
+    since = Number(fetched.dataset.since);
+    connection.send({ since, query: location.search.slice(1) });
+  }
   loading = false;
-  if (!response?.ok) { setTimeout(reload, 5000); return; }
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  const picked = new Set([...list.querySelectorAll("input:checked")].map((input) => input.value));
-  list.replaceChildren(...page.querySelector("[data-live-list]").childNodes);
-  for (const input of list.querySelectorAll("input")) input.checked = picked.has(input.value);
 };
 
 // The totals follow, and not more often than somebody could read them.
@@ -114,7 +129,7 @@ const take = (frame) => {
   dropEmpty();
 };
 
-keepOpen("/ws/sessions", {
+const connection = keepOpen("/ws/sessions", {
   hello: () => ({ since, query: location.search.slice(1) }),
   take: (frame) => { if (frame.type === "now") since = frame.since; else take(frame); },
   state: showState,

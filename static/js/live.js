@@ -76,7 +76,8 @@ const announce = (unit) => {
 };
 
 const message = (fragment, touched) => {
-  const old = document.getElementById(fragment.id);
+  // Ids are the source's: among the units only, as another element of the page may be called the same.
+  const old = log.querySelector(`[data-order][id="${CSS.escape(fragment.id)}"]`);
   const unit = parse(fragment.html);
   if (old) {
     const section = old.closest(".turn");
@@ -159,8 +160,8 @@ const put = (fragments) => {
   const touched = new Set();
   let fits = true;
   for (const fragment of fragments) {
-    if (fragment.id.startsWith("prompt-")) prompt(fragment);
-    else if (fragment.order) fits = (!log || message(fragment, touched)) && fits;
+    if (fragment.kind === "prompt") prompt(fragment);
+    else if (fragment.kind === "message") fits = (!log || message(fragment, touched)) && fits;
     else piece(fragment);
   }
   if (!log) {
@@ -185,14 +186,41 @@ let heard = revision;
 let over = false;
 // What was asked for again, until it has come: a connection that breaks takes the answer with it.
 let owed = Infinity;
+let owing = 0;
+const askAgain = (since) => {
+  owed = Math.min(owed, since);
+  clearTimeout(owing);
+  owing = setTimeout(() => { owed = Infinity; }, 60_000);
+  connection.send({ since: owed });
+};
+// What htmx loads was rendered at some moment; what came meanwhile for beyond the window was passed over, and is asked
+// for again once the window is longer.
+let toEnd = false;
+const begun = new Map();
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.elt.closest("[data-window], .outline, #outline-sheet")) begun.set(detail.xhr, revision);
+});
+for (const name of ["htmx:afterSettle", "htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(name, ({ detail }) => {
+    const since = begun.get(detail.xhr);
+    begun.delete(detail.xhr);
+    if (name === "htmx:afterSettle" && since !== undefined && heard > since) askAgain(since);
+  });
+}
+
 const address = () => {
   const reading = log && inView();
   if (!reading) return location.href;
+  // An owner who looks at it as a reader does would be sent to their own page.
+  const query = new URLSearchParams(new URLSearchParams(location.search).has("view") ? { view: "reader" } : {});
   const units = unitsOf(log);
+  if (toEnd) query.set("at", newest.slice(newest.indexOf(":") + 1));
+  if (toEnd) return `${location.pathname}?${query}`;
   const target = atEnd() ? units.at(-1) : reading;
   // The first window holds 50 messages; what stands well inside of it is had there.
   const inFirst = !log.querySelector("[data-window=before]") && units.indexOf(target) < 40;
-  return inFirst ? location.pathname : `${location.pathname}?at=${encodeURIComponent(target.id)}`;
+  if (!inFirst) query.set("at", target.id);
+  return `${location.pathname}?${query}`;
 };
 const load = async () => {
   const response = await fetch(address(), { headers: { Accept: "text/html" } });
@@ -201,7 +229,7 @@ const load = async () => {
   // A page that asks to sign in is none of this session.
   const there = page.querySelector("[data-live]");
   if (!there) throw new Error("not the session's page");
-  const follow = log && atEnd();
+  const follow = log && (toEnd || atEnd());
   const reading = log && inView();
   const top = reading?.getBoundingClientRect().top;
   // Files that somebody folded stay so.
@@ -219,10 +247,20 @@ const load = async () => {
     for (const name of Object.keys(part.dataset)) place.dataset[name] = part.dataset[name];
     added(place);
   }
-  if (log) newest = log.dataset.newest;
+  const missed = log && log.dataset.newest > newest;
+  if (missed) {
+    for (const unit of unitsOf(log)) if (unit.dataset.order > newest) fresh.add(unit.id);
+    newest = log.dataset.newest;
+    beyond = newest.slice(newest.indexOf(":") + 1);
+    if (!endIsLoaded()) fresh.add(beyond);
+  }
   const still = reading && document.getElementById(reading.id);
   if (follow && endIsLoaded()) scrollTo({ top: document.documentElement.scrollHeight });
   else if (still) scrollBy(0, still.getBoundingClientRect().top - top);
+  // Whoever follows is brought along, however much came.
+  toEnd = follow && !endIsLoaded() && !toEnd;
+  wanted ||= toEnd;
+  if (missed) { count(); seen(); }
   return Number(there.dataset.revision);
 };
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
@@ -237,11 +275,7 @@ const reload = async () => {
       attempt = 0;
       // What arrived meanwhile went into content that is gone by now: it is asked for again, and no faster than it can
       // be read.
-      if (revision < heard && log) {
-        owed = revision;
-        setTimeout(() => { owed = Infinity; }, 10_000);
-        connection.send({ since: revision });
-      }
+      if (revision < heard && log) askAgain(revision);
       else if (revision < heard) refreshView();
       if (wanted) await pause(500);
     } catch {
@@ -268,13 +302,15 @@ const take = (frame) => {
     return;
   }
   if (frame.type === "session-deleted" || frame.type === "error") return;
+  // Bare news of the moment before this page had said what it has: the answer to that holds it all.
+  if (!("fragments" in frame)) return;
   document.dispatchEvent(new CustomEvent("gander:session", { detail: frame }));
   title = `${frame.title} · Gander`;
   const heading = document.querySelector(".session-head h1");
   if (heading && heading.textContent !== frame.title) heading.textContent = heading.title = frame.title;
   const news = frame.revision > heard;
   heard = Math.max(heard, frame.revision);
-  const fits = put(frame.fragments ?? []);
+  const fits = put(frame.fragments);
   if (!log) {
     revision = heard;
     if (news) refreshView();

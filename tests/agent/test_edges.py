@@ -92,6 +92,56 @@ def test_usage_counts_what_came_before_a_pause(talk: Talk) -> None:
     assert (usage["requests"], usage["input_tokens"]) == (2, 200) == (2, talk.session()["tokens"]["input"])
 
 
+EDIT = 'call files__edit {"path": "a.env", "old": "%s", "new": "%s"}'
+
+
+def prompt_of(talk: Talk) -> dict[str, Any]:
+    return next(each["info"] for each in talk.messages() if each["info"]["role"] == "user")
+
+
+def test_whole_files_stand_in_no_message_however_the_turn_ends(talk: Talk) -> None:
+    (talk.directory / "a.env").write_text("KEY=hidden\n" + "\n" * 9 + "level=1\n")
+    turn = talk.begin(EDIT % ("level=1", "level=2"), "then", WRITE)
+    wait_for(lambda: talk.turn(turn)["state"] == "waiting")
+    approve(talk, talk.turn(turn)["waiting"][0], "allow_once")
+    wait_for(lambda: "a.env" in str(prompt_of(talk)) and talk.turn(turn)["state"] == "waiting")
+    (change,) = prompt_of(talk)["summary"]["diffs"]
+    assert "+level=2" in change["patch"] and "hidden" not in str(prompt_of(talk))
+    talk.client.post(f"/sessions/{talk.id}/turns/{turn}/cancel")
+    assert talk.follow(turn)[-1]["stop_reason"] == "cancelled"
+    assert prompt_of(talk)["summary"]["diffs"] == [change]
+
+
+def test_what_a_turn_takes_back_is_no_change(talk: Talk) -> None:
+    (talk.directory / "a.env").write_text("level=1\n")
+    turn = talk.begin(EDIT % ("1", "2"), "then", EDIT % ("2", "1"), "then", "say Done.")
+    for seen in ("2", "1"):
+        wait_for(lambda: talk.turn(turn)["state"] == "waiting")
+        approve(talk, talk.turn(turn)["waiting"][0], "allow_once")
+        wait_for(lambda: (talk.directory / "a.env").read_text() == f"level={seen}\n")  # noqa: B023
+    talk.follow(turn)
+    assert prompt_of(talk)["summary"]["diffs"] == [] and talk.session()["files"] == 0
+
+
+def test_an_answer_that_has_said_a_lot_goes_on_with_the_heads_of_results(talk: Talk) -> None:
+    (talk.directory / "long").write_text(("x" * 900 + "\n") * 100)
+    events = talk.send(*['call files__read {"path": "long"}'] * 60, "then", "say Done.", mode="auto")
+    results = [event for event in events if event["event"] == "tool_result"]
+    assert len(results) == 60 and text(events) == "Done."
+    assert len(results[0]["result"]) > 50_000
+    assert len(results[-1]["result"]) == 1000 and results[-1]["truncated"]
+
+
+@pytest.mark.parametrize(("last", "status"), [("", 200), ("x", 422), ("-1", 422)])
+def test_where_to_go_on_is_looked_at_before_a_turn_begins(talk: Talk, last: str, status: int) -> None:
+    with talk.client.stream(
+        "POST", f"/sessions/{talk.id}/messages", json={"content": "Hello"}, headers={"Last-Event-ID": last}
+    ) as answer:
+        assert answer.status_code == status
+        answer.read()
+    assert bool(talk.messages()) == (status == 200)
+
+
 def test_a_directory_that_is_not_allowed_any_more_is_not_worked_in(server: Server, tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()

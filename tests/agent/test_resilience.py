@@ -194,7 +194,7 @@ def test_two_workers_run_each_turn_once(workers: Workers, provider: Provider) ->
     assert len(provider.requests) == before + 12
     first, second = workers.processes
     # One that is told to stop ends its turn; the other takes the next ones.
-    turns = [talk.begin("wait 0.1", "say " + "word " * 20) for talk in talks[:4]]
+    turns = [talk.begin("wait 0.1", "say " + "word " * 60) for talk in talks[:4]]
     wait_for(
         lambda: all(talk.turn(turn)["state"] == "running" for talk, turn in zip(talks, turns, strict=False))
     )

@@ -428,7 +428,7 @@ def test_fifty_turns_at_once(server: Server) -> None:
     assert found == {number: f"{number} " + "word " * 20 for number in range(50)}
 
 
-def wait_for(true: Any, seconds: float = 10) -> None:
+def wait_for(true: Any, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

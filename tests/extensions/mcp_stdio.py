@@ -79,8 +79,9 @@ def never() -> str:
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def babble() -> str:
-    """Prints what is no protocol, and answers all the same."""
-    os.write(1, b'this is no JSON-RPC\n{"jsonrpc": 7}\n\xff\xfe\n')
+    """Prints what is no protocol, its secret too, and answers all the same."""
+    secret = os.environ.get("API_TOKEN", "").encode()
+    os.write(1, b"this is no JSON-RPC\nAPI_TOKEN=" + secret + b'\n{"jsonrpc": 7}\n\xff\xfe\n')
     return "after the rubbish"
 
 

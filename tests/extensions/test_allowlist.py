@@ -82,10 +82,39 @@ def test_gooses_own_cases(entries: list[str] | None, text: str, allowed: bool) -
         ("/usr/bin/uvx", ["mcp_slack"], "/usr/bin/uvx mcp_slack", False),
         ("uvx", ["mcp_slack\n--x"], "uvx mcp_slack", False),
         ("uvx.exe.exe", ["mcp_slack"], "uvx mcp_slack", False),
+        ("npx", ["mcp_slack@evil.tar-gz"], "npx mcp_slack", False),
+        ("npx", ["https://host/x@2"], "npx https://host/x@1", False),
+        ("npx", ["https://host/x@1"], "npx https://host/x@1", True),
+        (
+            "uvx",
+            ["--from", "git+https://host/x@9deadbeef", "x"],
+            "uvx --from git+https://host/x@0123abc x",
+            False,
+        ),
+        ("uvx", ["mcp_slack[all]@1.2.3"], "uvx mcp_slack[all]", True),
+        ("tool", ["-y", "serve"], "tool serve", False),
+        ("sh", ["-c", "id"], "", False),
+        ("sh", ["-c", "id"], "  ", False),
     ],
 )
 def test_the_holes_are_closed(command: str, arguments: list[str], entry: str, allowed: bool) -> None:
     assert decide_command(command, arguments, [entry]).allowed == allowed
+
+
+@pytest.mark.parametrize(
+    ("command", "allowed"),
+    [
+        ("/opt/mcp/server", True),
+        ("/opt/mcp/server.exe", True),
+        ("/opt/other/server", False),
+        ("server", False),
+    ],
+)
+def test_an_entry_with_a_directory_means_that_directory(command: str, allowed: bool) -> None:
+    entries = ["/opt/mcp/server --stdio"]
+    directories = ["/opt/mcp", "/opt/other"]
+    assert decide_command(command, ["--stdio"], entries, directories).allowed == allowed
+    assert not decide_command("/opt/mcp/server", ["--stdio"], entries).allowed
 
 
 @pytest.mark.parametrize(
@@ -109,6 +138,7 @@ def test_the_holes_are_closed(command: str, arguments: list[str], entry: str, al
 def test_addresses(url: str, allowed: bool) -> None:
     assert decide_url(url, ["https://mcp.example.org/one"]).allowed == allowed
     assert decide_url(url, None).allowed
+    assert not decide_url(url, [" "]).allowed
 
 
 def extension(**fields: Any) -> Extension:
@@ -160,6 +190,24 @@ def test_a_list_kept_elsewhere_is_read_and_its_last_good_copy_stays(
     source.write_text("extensions: []")
     FetchedAllowlist.objects.update(tried_at=None)
     assert not policy.check(slack, alice, "enabling").allowed
+
+
+@pytest.mark.parametrize("list_", ["[{id: a, command: ''}]", "[{id: a, command: ' '}]", "[]"])
+def test_a_list_that_names_nothing_allows_nothing(
+    alice: User, configure: Any, tmp_path: Path, list_: str
+) -> None:
+    source = tmp_path / "list.yaml"
+    source.write_text(f"extensions: {list_}")
+    configure(allowlist=str(source))
+    assert not policy.check(extension(), alice, "starting").allowed
+    web = extension(name="web", kind=Kind.HTTP, url="https://mcp.example.org/mcp")
+    assert not policy.check(web, alice, "starting").allowed
+
+
+def test_an_address_that_is_none_is_a_list_that_cannot_be_read(alice: User, configure: Any) -> None:
+    configure(allowlist="https://host:port/list.yaml")
+    refused = policy.check(extension(), alice, "enabling")
+    assert not refused.allowed and "could not be read yet" in refused.reason
 
 
 @pytest.mark.parametrize("text", ["", "[]", "extensions: 1", "extensions: [x]", "extensions: [{id: a}]"])

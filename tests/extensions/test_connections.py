@@ -1,13 +1,17 @@
 """Running extensions: shared, ended when idle, replaced when their entry changes."""
 
 import asyncio
+import json
 import sys
+import threading
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -86,6 +90,70 @@ def test_a_changed_entry_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> Non
         await until_gone(pid)
 
     on_a_loop(scene)
+
+
+class ServerWithSessions(BaseHTTPRequestHandler):
+    """An MCP server over HTTP of before the protocol did without sessions; forgets them all when it is told to."""
+
+    sessions: ClassVar[set[str]] = set()
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        session = self.headers.get("mcp-session-id", "")
+        match asked["method"]:
+            case "initialize":
+                session = uuid.uuid4().hex
+                self.sessions.add(session)
+                about = {"name": "old", "version": "1"}
+                made = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": about}
+                self.answer(200, asked, session, result=made)
+            case "server/discover":
+                self.answer(200, asked, session, error={"code": -32601, "message": "Method not found"})
+            case _ if session not in self.sessions:
+                self.answer(404, asked, session, error={"code": -32600, "message": "Session not found"})
+            case "tools/list":
+                tools = [{"name": "x", "inputSchema": {"type": "object"}}]
+                self.answer(200, asked, session, result={"tools": tools})
+            case "tools/call":
+                said = [{"type": "text", "text": "here"}]
+                self.answer(200, asked, session, result={"content": said})
+            case _:
+                self.answer(202, asked, session)
+
+    def answer(self, status: int, asked: dict[str, Any], session: str, **said: Any) -> None:
+        body = json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), **said}).encode() if said else b""
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.send_header("mcp-session-id", session)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_server_over_http_that_forgot_its_session_is_spoken_to_anew() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ServerWithSessions) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        launch = replace(
+            LAUNCH,
+            kind="streamable_http",
+            command="",
+            arguments=(),
+            url=f"http://127.0.0.1:{server.server_port}/mcp",
+        )
+
+        async def scene(running: Connections) -> list[Outcome]:
+            outcomes = [await running.get("alice", launch).call("x", {})]
+            ServerWithSessions.sessions.clear()
+            outcomes += [await running.get("alice", launch).call("x", {}) for _ in range(2)]
+            return outcomes
+
+        first, lost, again = on_a_loop(scene)
+        server.shutdown()
+    assert first.text == again.text == "here"
+    assert lost.failed and "started anew at the next call" in lost.text
 
 
 def test_calls_at_the_same_time_share_it() -> None:

@@ -33,9 +33,10 @@ class Watcher:
             return
         self.reloads += bool(frame.get("reload"))
         for fragment in frame["fragments"]:
-            self.fragments[fragment["id"]] = fragment["html"]
+            id = f"prompt-{fragment['id']}" if fragment.get("kind") == "prompt" else fragment["id"]
+            self.fragments[id] = fragment["html"]
             if "order" in fragment:
-                self.order[fragment["id"]] = fragment["order"]
+                self.order[id] = fragment["order"]
         self.revision = max(self.revision, frame["revision"])
 
     async def run(self, until: asyncio.Event | None = None) -> None:

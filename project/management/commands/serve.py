@@ -59,6 +59,8 @@ def _serve(
         largest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
         on_ready=on_ready,
         on_drain=on_drain,
+        # daphne has no lifespan; turns that wait since the last stop would wait for the first request.
+        on_start=application.begin,
         busy=busy,
     ).run()
 
