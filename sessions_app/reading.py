@@ -68,6 +68,11 @@ class Reading:
         return self.text(self.session.shown_title)
 
     @property
+    def model_names(self) -> list[str]:
+        """The models that answered; local ones are called by where they lie."""
+        return [self.text(name) for name in self.session.model_names]
+
+    @property
     def directory(self) -> str:
         return self.text(self.session.directory)
 

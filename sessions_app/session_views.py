@@ -9,11 +9,10 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.text import get_valid_filename
 
 from sessions_app import find, json_text, outline, transcript
 from sessions_app.formats import markdown, opencode
-from sessions_app.models import NANO, Session
+from sessions_app.models import NANO
 from sessions_app.reading import Change, Reading
 from sessions_app.render.tool import obj, txt
 from sessions_app.text import storable
@@ -127,7 +126,7 @@ def info(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> Htt
         .values_list("data", "tokens_input", "tokens_output", "cost_nano")
     )
     for data, given, made, cost in rows.iterator():
-        name = storable(txt(obj(data).get("modelID"))) or "unknown"
+        name = reading.text(storable(txt(obj(data).get("modelID")))) or "unknown"
         row = models.setdefault(name, {"name": name, "messages": 0, "input": 0, "output": 0, "cost": 0.0})
         row["messages"] += 1
         row["input"] += given
@@ -152,14 +151,12 @@ def part(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> Htt
 
 def as_markdown(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """``.md``: the whole session as Markdown."""
-    return _file(request, markdown.export(reading), "text/markdown; charset=utf-8", reading.session, "md")
+    return _file(request, markdown.export(reading), "text/markdown; charset=utf-8", reading, "md")
 
 
 def as_json(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """``.json``: the whole session in opencode's export shape."""
-    return _file(
-        request, json_text.dumps(opencode.export(reading)), "application/json", reading.session, "json"
-    )
+    return _file(request, json_text.dumps(opencode.export(reading)), "application/json", reading, "json")
 
 
 def as_patch(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
@@ -168,7 +165,7 @@ def as_patch(request: HttpRequest, reading: Reading, base: str, extra: Extra) ->
         request,
         "".join(_headed(change) for change in reading.changes()),
         "text/x-patch; charset=utf-8",
-        reading.session,
+        reading,
         "patch",
     )
 
@@ -191,15 +188,13 @@ def _with_head(patch: str, file: str, status: str) -> str:
     return f"--- {old}\n+++ {new}\n@@ {body}\n"
 
 
-def _file(request: HttpRequest, body: str, kind: str, session: Session, ending: str) -> HttpResponse:
+def _file(request: HttpRequest, body: str, kind: str, reading: Reading, ending: str) -> HttpResponse:
     response = HttpResponse(body, content_type=kind)
     # What an agent wrote must not become a page of ours, whatever a browser makes of its type.
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     if "download" in request.GET:
-        name = get_valid_filename(session.title[:60] or "session") if session.title.strip(". ") else "session"
-        response["Content-Disposition"] = (
-            f'attachment; filename="{name.encode("ascii", "ignore").decode() or "session"}.{ending}"'
-        )
+        name = re.sub(r"[^\w.-]", "", reading.title[:60].replace(" ", "_"), flags=re.ASCII).strip(".")
+        response["Content-Disposition"] = f'attachment; filename="{name or "session"}.{ending}"'
     return response
 
 

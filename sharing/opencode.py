@@ -225,7 +225,7 @@ def _metadata(request: HttpRequest, reading: Reading) -> dict[str, Any]:
         "title": reading.title,
         "source": session.source,
         "directory": reading.directory,
-        "models": session.model_names,
+        "models": reading.model_names,
         "createdAt": session.created_at.isoformat(),
         "updatedAt": session.updated_at.isoformat(),
         "revision": session.revision,

@@ -23,7 +23,7 @@ def export(reading: Reading) -> str:
 def _pieces(reading: Reading) -> Iterator[str]:
     session = reading.session
     yield f"# {reading.title}"
-    facts = [session.get_source_display(), reading.directory, ", ".join(session.model_names)]
+    facts = [session.get_source_display(), reading.directory, ", ".join(reading.model_names)]
     yield " · ".join(fact for fact in [*facts, f"{session.created_at:%Y-%m-%d %H:%M} UTC"] if fact)
     parts: dict[int, list[Part]] = {}
     for row in session.parts.order_by("external_id").iterator():

@@ -141,7 +141,7 @@ def fragments(reading: Reading, messages: list[Message], base: str) -> list[dict
 
 def header(reading: Reading) -> list[dict[str, str]]:
     """The parts of the page's header that change while an agent works."""
-    context: dict[str, Any] = {"session": reading.session}
+    context: dict[str, Any] = {"session": reading.session, "reading": reading}
     found = [
         {"id": "origin", "html": render_to_string("sessions_app/origin.html", context)},
         {"id": "changes-count", "html": render_to_string("sessions_app/changes_count.html", context)},

@@ -14,7 +14,7 @@ from sessions_app.models import ID_LENGTH, Part, Session
 from sessions_app.reading import Reading
 from sessions_app.render.errors import error_of
 from sessions_app.render.tool import Tool, items, obj, pretty, txt
-from sessions_app.text import storable_throughout
+from sessions_app.text import is_storable, storable_throughout
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _child_session(reading: Reading, part: Part) -> object:
     if reading.masked or part.kind != "tool":
         return None
     tool = Tool(obj(part.data))
-    if tool.kind != "task" or not tool.child_session:
+    if tool.kind != "task" or not tool.child_session or not is_storable(tool.child_session):
         return None
     own = Session.objects.owned_by(reading.session.owner).filter(source=reading.session.source)
     return own.filter(external_id=tool.child_session[:ID_LENGTH]).values_list("pk", flat=True).first()

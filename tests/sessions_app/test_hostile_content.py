@@ -75,7 +75,7 @@ def everywhere(text: str) -> list[dict[str, Any]]:
         {"type": "part", "data": {"id": "t6", "messageID": "msg_2", "type": "agent", "name": text}},
         {"type": "part", "data": {"id": "t7", "messageID": "msg_2", "type": "subtask", "prompt": text, "description": text, "agent": text}},
         *(
-            factories.tool_part(tool, f"u{number}", input={"command": text, "filePath": text, "url": text, "pattern": text, "content": text, "todos": [{"content": text, "status": text}], "questions": [{"question": text}], "tool_calls": [{"tool": text, "parameters": {"x": text}}]}, output=text, title=text, metadata={"diff": text, "output": text})
+            factories.tool_part(tool, f"u{number}", input={"command": text, "filePath": text, "url": text, "pattern": text, "content": text, "todos": [{"content": text, "status": text}], "questions": [{"question": text}], "tool_calls": [{"tool": text, "parameters": {"x": text}}]}, output=text, title=text, metadata={"diff": text, "output": text, "sessionId": text})
             for number, tool in enumerate(["bash", "read", "write", "edit", "apply_patch", "grep", "todowrite", "task", "webfetch", "question", "skill", "batch", "mcp_thing", text[:30]])
         ),
     ]  # fmt: skip
