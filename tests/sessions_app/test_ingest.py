@@ -250,4 +250,5 @@ def test_a_hint_reaches_those_who_watch_the_session_and_its_owners_list(alice: A
     thread = threading.Thread(target=lambda: received.extend(asyncio.run(watch())))
     thread.start()
     thread.join()
-    assert received == [{"type": "session-updated", "id": str(session.pk), "revision": 1}] * 2
+    hint = {"type": "session-updated", "id": str(session.pk), "revision": 1, "owner": alice.pk}
+    assert received == [hint] * 2
