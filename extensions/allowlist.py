@@ -2,8 +2,8 @@
 
 goose's own (``crates/goose-server/src/routes/extension.rs``) compares texts; here argument vectors are compared, exactly,
 and no shell ever sees them. Like goose's, the rule overlooks ``.exe``, ``.cmd`` and ``.bat`` of the command, ``-y`` after
-one that runs packages, and a package's version. Unlike goose's, a version may only be a version or a tag, a scoped package's is overlooked
-too, and a command's directory counts only where an admin lists it.
+one that runs packages, and a package's version. Unlike goose's, a version may only be a version or a tag, a scoped
+package's is overlooked too, and a command's directory counts only where an admin lists it.
 """
 
 import re

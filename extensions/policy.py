@@ -23,6 +23,8 @@ _LARGEST = 1_000_000
 _MOST_REDIRECTS = 10
 _SECONDS = 10.0
 _FIRST_TRIES = timedelta(seconds=15)
+# Of a list: what is none of these is a fault of ours.
+_UNREADABLE = (OSError, ValueError, RecursionError, httpx.HTTPError, httpx.InvalidURL, yaml.YAMLError)
 # goose's denylist: names by which an environment changes what a program loads or which one runs.
 DENIED_NAMES = frozenset(
     [
@@ -143,10 +145,7 @@ def refreshed(source: str) -> FetchedAllowlist:
     try:
         row.commands = parse(_read(source))
         row.fetched_at, row.problem = now, ""
-    except (
-        *(OSError, ValueError, RecursionError),
-        *(httpx.HTTPError, httpx.InvalidURL, yaml.YAMLError),
-    ) as error:
+    except _UNREADABLE as error:
         row.problem = f"{type(error).__name__}: {error}"[:500]
         logger.warning(
             "the allowlist %s cannot be read, the last good copy stays: %s",

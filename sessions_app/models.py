@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -43,6 +43,11 @@ class Status(models.TextChoices):
     WORKING = "working", "working"
     WAITING = "waiting", "waiting"
     FAILED = "failed", "failed"
+
+
+def fell_silent(status: str, written_at: datetime) -> bool:
+    """Whether an agent that was at work has said nothing for so long that it is not any more."""
+    return status == Status.WORKING and timezone.now() - written_at > STALE
 
 
 class Totals(models.Model):
@@ -159,8 +164,7 @@ class Session(Totals):
     @property
     def shown_status(self) -> str:
         """The status; a session from which nothing has come for long does not work any more, whatever it said last."""
-        quiet = timezone.now() - self.written_at > STALE
-        return str(Status.IDLE) if self.status == Status.WORKING and quiet else self.status
+        return str(Status.IDLE) if fell_silent(self.status, self.written_at) else self.status
 
     @property
     def status_word(self) -> str:

@@ -207,8 +207,7 @@ class Run:
             async with cast(Any, node).stream(run.ctx) as events:
                 async for event in events:
                     self._take(event, run)
-                    patience = None if self._making else settings.GANDER.api_timeout
-                    silence.reschedule(None if patience is None else clock() + patience)
+                    silence.reschedule(None if self._making else clock() + settings.GANDER.api_timeout)
         self._end_answer(run, "tool-calls" if _paused(run.result) else "stop")
 
     def _check_tokens(self) -> None:

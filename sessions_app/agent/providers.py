@@ -86,30 +86,33 @@ def _made(choice: Choice) -> Model:
             from pydantic_ai.providers.google import GoogleProvider
 
             return GoogleModel(choice.name, provider=GoogleProvider(api_key=key, base_url=url))
-        case _:
-            return _in_openais_dialect(choice)
-
-
-def _in_openais_dialect(choice: Choice) -> Model:
-    from pydantic_ai.models.ollama import OllamaModel
-    from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.providers.ollama import OllamaProvider
-    from pydantic_ai.providers.openai import OpenAIProvider
-    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
-
-    from sessions_app.agent.chunks import QuickOpenAI
-
-    url = choice.url or ("http://localhost:11434/v1" if choice.provider == Provider.OLLAMA else None)
-    # The library insists on a key, and would look for one, and for an address, in the environment.
-    client = QuickOpenAI(api_key=choice.key or "none", base_url=url or "https://api.openai.com/v1")
-    match choice.provider:
         case Provider.OLLAMA:
+            from pydantic_ai.models.ollama import OllamaModel
+            from pydantic_ai.providers.ollama import OllamaProvider
+
+            from sessions_app.agent.chunks import QuickOpenAI
+
+            at = url or "http://localhost:11434/v1"
+            client = QuickOpenAI(base_url=at, api_key=key or "ollama")
             return OllamaModel(choice.name, provider=OllamaProvider(openai_client=client))
         case Provider.OPENAI:
+            from pydantic_ai.models.openai import OpenAIChatModel
+            from pydantic_ai.providers.openai import OpenAIProvider
+
+            from sessions_app.agent.chunks import QuickOpenAI
+
+            client = QuickOpenAI(base_url=url, api_key=key)
             return OpenAIChatModel(choice.name, provider=OpenAIProvider(openai_client=client))
         case _:
-            compatible = OpenAICompatibleProvider("openai-compatible", openai_client=client)
-            return OpenAIChatModel(choice.name, provider=compatible)
+            from pydantic_ai.models.openai import OpenAIChatModel
+            from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+            from sessions_app.agent.chunks import QuickOpenAI
+
+            # Without an address there is nobody to ask: the library's own would be OpenAI's.
+            client = QuickOpenAI(base_url=url or "", api_key=key or "none")
+            provider = OpenAICompatibleProvider("openai-compatible", openai_client=client)
+            return OpenAIChatModel(choice.name, provider=provider)
 
 
 def refused(error: BaseException) -> Trouble:

@@ -14,14 +14,13 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.utils import timezone
 
 from sessions_app import hints, json_text
 from sessions_app.live.hub import STOPPING, Hub
 from sessions_app.live.list_hub import ListHub, ListViewer
 from sessions_app.live.threads import in_thread
 from sessions_app.live.viewer import Form, Outlet, Viewer
-from sessions_app.models import STALE, Session, Status
+from sessions_app.models import Session, fell_silent
 
 logger = logging.getLogger(__name__)
 
@@ -323,9 +322,8 @@ def _owners(hub: Hub) -> list[Viewer]:
 def _revisions(session_ids: Iterable[str]) -> dict[str, tuple[int, bool]]:
     """Each session's revision, and whether its agent fell silent at work."""
     rows = Session.objects.filter(pk__in=list(session_ids), deleted_at=None)
-    stale = timezone.now() - STALE
     return {
-        str(pk): (revision, status == Status.WORKING and written_at < stale)
+        str(pk): (revision, fell_silent(status, written_at))
         for pk, revision, status, written_at in rows.values_list("pk", "revision", "status", "written_at")
     }
 

@@ -10,6 +10,7 @@ let title = document.title;
 let revision = Number(head.dataset.revision);
 // The last message of the session, loaded or not; what comes behind it is new.
 let newest = log?.dataset.newest ?? "";
+const newestId = () => newest.slice(newest.indexOf(":") + 1);
 let fresh = new Set();
 let beyond = "";
 
@@ -193,9 +194,10 @@ const askAgain = (since) => {
   owing = setTimeout(() => { owed = Infinity; }, 60_000);
   connection.send({ since: owed });
 };
+// Whether the next load is to bring the session's end.
+let toEnd = false;
 // What htmx loads was rendered at some moment; what came meanwhile for beyond the window was passed over, and is asked
 // for again once the window is longer.
-let toEnd = false;
 const begun = new Map();
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
   if (detail.elt.closest("[data-window], .outline, #outline-sheet")) begun.set(detail.xhr, revision);
@@ -214,12 +216,10 @@ const address = () => {
   // An owner who looks at it as a reader does would be sent to their own page.
   const query = new URLSearchParams(new URLSearchParams(location.search).has("view") ? { view: "reader" } : {});
   const units = unitsOf(log);
-  if (toEnd) query.set("at", newest.slice(newest.indexOf(":") + 1));
-  if (toEnd) return `${location.pathname}?${query}`;
   const target = atEnd() ? units.at(-1) : reading;
   // The first window holds 50 messages; what stands well inside of it is had there.
   const inFirst = !log.querySelector("[data-window=before]") && units.indexOf(target) < 40;
-  if (!inFirst) query.set("at", target.id);
+  if (toEnd || !inFirst) query.set("at", toEnd ? newestId() : target.id);
   return `${location.pathname}?${query}`;
 };
 const load = async () => {
@@ -251,7 +251,7 @@ const load = async () => {
   if (missed) {
     for (const unit of unitsOf(log)) if (unit.dataset.order > newest) fresh.add(unit.id);
     newest = log.dataset.newest;
-    beyond = newest.slice(newest.indexOf(":") + 1);
+    beyond = newestId();
     if (!endIsLoaded()) fresh.add(beyond);
   }
   const still = reading && document.getElementById(reading.id);
