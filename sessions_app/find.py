@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from django.db.models import TextField
+from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -23,8 +23,8 @@ Place = tuple[datetime, str, int]
 
 MOST_HITS = 200
 _AROUND = 60
-# What JSON writes as itself: only of such a word does the stored text tell whether it occurs.
-_PLAIN = re.compile(r"^[\x20-\x21\x23-\x5b\x5d-\x7e]+$")
+# What stands in the stored text as in the shown one: between them there may be Markdown's marks, JSON's escapes, colours.
+_PLAIN = re.compile(r"[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ def find(reading: Reading, wanted: str) -> Found:
     wanted = wanted.strip()
     if not wanted:
         return Found([], 0, more=False)
-    pattern = re.compile(re.escape(wanted), re.IGNORECASE)
-    # What a mask writes stands nowhere in what is stored.
-    stored = wanted if _PLAIN.match(wanted) and not (reading.masked and "~" in wanted) else ""
+    # A line's end reads as a space.
+    pattern = re.compile(r"\s+".join(map(re.escape, wanted.split())), re.IGNORECASE)
+    stored = _PLAIN.findall(wanted)
     hits: list[Hit] = []
     count = 0
     # A message's error stands under its parts.
@@ -66,10 +66,9 @@ def find(reading: Reading, wanted: str) -> Found:
     return Found(hits, count, more=False)
 
 
-def _in_parts(reading: Reading, pattern: re.Pattern[str], stored: str) -> Iterator[tuple[Place, Hit]]:
+def _in_parts(reading: Reading, pattern: re.Pattern[str], stored: list[str]) -> Iterator[tuple[Place, Hit]]:
     rows = reading.session.parts.filter(message__placeholder=False).select_related("message")
-    if stored:
-        rows = rows.annotate(text=Cast("data", TextField())).filter(text__icontains=stored)
+    rows = rows.annotate(text=Cast("data", TextField())).filter(*_contains(stored))
     for part in rows.order_by("message__created_at", "message__external_id", "external_id").iterator():
         data = obj(storable_throughout(reading.part(part)))
         anchor = part.external_id if part.kind == "tool" else part.message.external_id
@@ -78,15 +77,18 @@ def _in_parts(reading: Reading, pattern: re.Pattern[str], stored: str) -> Iterat
             yield (*_place(part.message), 0), hit
 
 
-def _in_errors(reading: Reading, pattern: re.Pattern[str], stored: str) -> Iterator[tuple[Place, Hit]]:
-    rows = reading.messages().annotate(text=Cast("data", TextField())).filter(text__contains='"error"')
-    if stored:
-        rows = rows.filter(text__icontains=stored)
+def _in_errors(reading: Reading, pattern: re.Pattern[str], stored: list[str]) -> Iterator[tuple[Place, Hit]]:
+    rows = reading.messages().annotate(text=Cast("data", TextField()))
+    rows = rows.filter(*_contains(stored), text__contains='"error"')
     for message in rows.order_by("created_at", "external_id").iterator():
         error = obj(storable_throughout(reading.message(message))).get("error")
         text = "\n".join(words.error(error))
         if hit := _hit(reading, message, message.external_id, "Error", text, pattern):
             yield (*_place(message), 1), hit
+
+
+def _contains(stored: list[str]) -> list[Q]:
+    return [Q(text__icontains=word) for word in stored]
 
 
 def _place(message: Message) -> tuple[datetime, str]:

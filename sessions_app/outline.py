@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from sessions_app import window
-from sessions_app.models import Message, Part
+from sessions_app.models import FileDiff, Message, Part
 from sessions_app.reading import Reading
 from sessions_app.render.tool import obj, txt
 from sessions_app.text import is_storable, line
@@ -23,6 +24,7 @@ class Prompt:
     order: str
     line: str
     files: int
+    reverted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,10 @@ def prompts_among(reading: Reading, messages: list[Message]) -> list[Prompt]:
 
 def _rows(messages: QuerySet[Message]) -> QuerySet[Message]:
     texts = Part.objects.filter(kind__in=("text", "compaction")).order_by("external_id")
-    asked = messages.filter(role="user").annotate(changed=Count("diffs")).defer("data")
+    # Not by a join: grouped rows have no order of their own.
+    diffs = FileDiff.objects.filter(message=OuterRef("pk")).order_by().values("message")
+    changed = Coalesce(Subquery(diffs.annotate(count=Count("pk")).values("count")), 0)
+    asked = messages.filter(role="user").annotate(changed=changed).defer("data")
     return asked.prefetch_related(Prefetch("parts", texts))
 
 
@@ -79,7 +84,14 @@ def _number_at(reading: Reading, external_id: str) -> int:
 
 def prompt(reading: Reading, row: Message, number: int) -> Prompt:
     files: int = getattr(row, "changed", 0)
-    return Prompt(number, row.external_id, window.order_of(row), _line(reading, list(row.parts.all())), files)
+    return Prompt(
+        number=number,
+        message_id=row.external_id,
+        order=window.order_of(row),
+        line=_line(reading, list(row.parts.all())),
+        files=files,
+        reverted=reading.is_reverted(row.external_id),
+    )
 
 
 def _line(reading: Reading, parts: list[Part]) -> str:

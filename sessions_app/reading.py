@@ -3,13 +3,14 @@
 The owner's is made here; everyone else's in ``sharing.access``, with a mask.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from sessions_app.models import FileDiff, Item, Message, Part, Session
+from sessions_app.render.tool import obj, txt
 
 Mask = Callable[[str, Any], Any]
 
@@ -54,8 +55,8 @@ class Reading:
         if self.session.info is None:
             return None
         shown = self.mask("session", self.session.info)
-        if self.masked and self.session.title_is_own:
-            # Readers get the title that the owner gave, not the one that it replaced.
+        if self.session.title_is_own:
+            # The title that the owner gave, not the one that it replaced.
             shown = {**shown, "title": self.title}
         return shown
 
@@ -86,26 +87,61 @@ class Reading:
     def part(self, row: Part) -> Any:
         return self.mask("part", row.data)
 
+    @property
+    def revert_mark(self) -> str:
+        """Where the session was taken back to: a message's id, and a part's where the message itself stays."""
+        revert = obj(obj(self.session.info).get("revert"))
+        return f"{txt(revert.get('messageID'))} {txt(revert.get('partID'))}".strip()
+
+    def is_reverted(self, message_id: str) -> bool:
+        """Whether the session was taken back to before this message."""
+        first, _, part = self.revert_mark.partition(" ")
+        return bool(first) and (message_id > first or (message_id == first and not part))
+
+    @property
+    def files_changed(self) -> int:
+        """How many files :meth:`changes` answers."""
+        return len(self.changes()) if self.revert_mark else self.session.files
+
+    def changes_of_turns(self, prompts: Iterable[str]) -> dict[str, list[FileDiff]]:
+        """What the turn of each of these prompts changed, by the prompt's id; without the patches."""
+        rows = self.session.diffs.filter(message__external_id__in=list(prompts)).defer("patch")
+        found: dict[str, list[FileDiff]] = {}
+        for row in rows.annotate(prompt=F("message__external_id")).order_by("file"):
+            row.file = self.text(row.file)
+            found.setdefault(row.prompt, []).append(row)
+        return found
+
+    def change(self, pk: int) -> Change | None:
+        """How one file changed: one of :meth:`changes`, or what a single turn did."""
+        found = next((change for change in self.changes() if change.pk == pk), None)
+        row = None if found else self.session.diffs.filter(pk=pk).first()
+        return self._change([row]) if row else found
+
     def changes(self) -> list[Change]:
-        """Every file changed: as the source says of the whole session, else what each prompt's turn did, in order."""
-        rows = list(self.session.diffs.filter(message=None)) or self.session.diffs.order_by(
-            "message__created_at", "message__external_id"
-        )
+        """Every file changed: as the source says of the whole session, else what each prompt's turn did, in order.
+
+        Of turns that were taken back nothing is left.
+        """
+        rows = list(self.session.diffs.filter(message=None))
+        if not rows:
+            by_turn = self.session.diffs.annotate(prompt=F("message__external_id"))
+            ordered = by_turn.order_by("message__created_at", "message__external_id")
+            rows = [row for row in ordered if not self.is_reverted(row.prompt)]
         by_file: dict[str, list[FileDiff]] = {}
         for row in rows:
             by_file.setdefault(row.file_digest, []).append(row)
-        found = [
-            Change(
-                pk=rows[-1].pk,
-                file=self.text(rows[-1].file),
-                patches=[self.text(row.patch) for row in rows],
-                statuses=[row.status for row in rows],
-                additions=sum(row.additions for row in rows),
-                deletions=sum(row.deletions for row in rows),
-            )
-            for rows in by_file.values()
-        ]
-        return sorted(found, key=lambda change: change.file)
+        return sorted(map(self._change, by_file.values()), key=lambda change: change.file)
+
+    def _change(self, rows: list[FileDiff]) -> Change:
+        return Change(
+            pk=rows[-1].pk,
+            file=self.text(rows[-1].file),
+            patches=[self.text(row.patch) for row in rows],
+            statuses=[row.status for row in rows],
+            additions=sum(row.additions for row in rows),
+            deletions=sum(row.deletions for row in rows),
+        )
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Every item as the source would send it, ``(kind, data)``, in the order of opencode's server.

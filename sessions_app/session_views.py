@@ -14,6 +14,7 @@ from sessions_app import find, json_text, outline, transcript
 from sessions_app.formats import markdown, opencode
 from sessions_app.models import NANO
 from sessions_app.reading import Change, Reading
+from sessions_app.render.files import file_of
 from sessions_app.render.tool import obj, txt
 from sessions_app.text import storable
 
@@ -101,7 +102,7 @@ def _shown(change: Change, inline: bool) -> dict[str, Any]:
 
 def change(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """One file's change, whole."""
-    found = next((change for change in reading.changes() if change.pk == extra["pk"]), None)
+    found = reading.change(extra["pk"])
     if found is None:
         raise Http404
     context = {
@@ -149,6 +150,21 @@ def part(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> Htt
     )
 
 
+def file(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
+    """A file that stands in a part: a picture as such, anything else to be saved."""
+    found = file_of(transcript.part_data(reading, extra["pk"]), extra["number"])
+    if found is None:
+        raise Http404
+    response = _inert(HttpResponse(found.content, content_type=found.mime))
+    if not found.picture:
+        response["Content-Type"] = "application/octet-stream"
+        name = re.sub(r"[^\w.-]", "_", found.name.replace("\\", "/").rsplit("/", 1)[-1], flags=re.ASCII)[
+            -100:
+        ]
+        response["Content-Disposition"] = f'attachment; filename="{name.strip(".") or "attachment"}"'
+    return response
+
+
 def as_markdown(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """``.md``: the whole session as Markdown."""
     return _file(request, markdown.export(reading), "text/markdown; charset=utf-8", reading, "md")
@@ -189,12 +205,16 @@ def _with_head(patch: str, file: str, status: str) -> str:
 
 
 def _file(request: HttpRequest, body: str, kind: str, reading: Reading, ending: str) -> HttpResponse:
-    response = HttpResponse(body, content_type=kind)
-    # What an agent wrote must not become a page of ours, whatever a browser makes of its type.
-    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response = _inert(HttpResponse(body, content_type=kind))
     if "download" in request.GET:
         name = re.sub(r"[^\w.-]", "", reading.title[:60].replace(" ", "_"), flags=re.ASCII).strip(".")
         response["Content-Disposition"] = f'attachment; filename="{name or "session"}.{ending}"'
+    return response
+
+
+def _inert(response: HttpResponse) -> HttpResponse:
+    """What an agent wrote must not become a page of ours, whatever a browser makes of its type."""
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
 
 
@@ -209,4 +229,5 @@ VIEWS: dict[str, View] = {
     "/changes/<int:pk>": change,
     "/info": info,
     "/parts/<int:pk>": part,
+    "/parts/<int:pk>/files/<int:number>": file,
 }

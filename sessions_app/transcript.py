@@ -11,12 +11,12 @@ from django.utils.safestring import SafeString
 from sessions_app import window
 from sessions_app.changes import text
 from sessions_app.listing import BadCursor
-from sessions_app.models import Message, Part, Status
+from sessions_app.models import FileDiff, Message, Part, Status
 from sessions_app.reading import Reading
 from sessions_app.render.errors import error_of
 from sessions_app.render.part import part_html
 from sessions_app.render.steps import WORDS_JSON, Run, ShownPart, Steps, call_of, is_step
-from sessions_app.render.tool import obj, txt
+from sessions_app.render.tool import obj
 from sessions_app.text import storable_throughout
 
 
@@ -93,6 +93,8 @@ class Turn:
     prompt: ShownMessage | None
     reverted: bool
     answers: list[ShownMessage | Steps] = field(default_factory=list)
+    # What it did to files, where its end is in the window.
+    changed: list[FileDiff] = field(default_factory=list)
 
 
 def context(request: HttpRequest, reading: Reading, base: str) -> dict[str, Any]:
@@ -116,12 +118,16 @@ def context(request: HttpRequest, reading: Reading, base: str) -> dict[str, Any]
         newest = _open_steps(found[-1].answers)
         if newest is not None:
             newest.newest = True
+    ending = found[:-1] if page.after else found
+    changed = reading.changes_of_turns(turn.id for turn in ending if not turn.reverted)
+    for turn in ending:
+        turn.changed = changed.get(turn.id, [])
     return {
         "reading": reading,
         "session": reading.session,
         "turns": [turn for turn in found if not turn.reverted],
         "reverted": [turn for turn in found if turn.reverted],
-        "revert": revert_mark(reading),
+        "revert": reading.revert_mark,
         "newest": _newest(reading, page),
         "previous": page.before,
         "next": page.after,
@@ -183,18 +189,6 @@ def _open_steps(answers: list[ShownMessage | Steps]) -> Steps | None:
     return last
 
 
-def revert_mark(reading: Reading) -> str:
-    """Where the session was taken back to: a message's id, and a part's where the message itself stays."""
-    revert = obj(obj(reading.session.info).get("revert"))
-    return f"{txt(revert.get('messageID'))} {txt(revert.get('partID'))}".strip()
-
-
-def is_reverted(reading: Reading, message: Message) -> bool:
-    """Whether the session was taken back to before this message."""
-    first, _, part = revert_mark(reading).partition(" ")
-    return bool(first) and (message.external_id > first or (message.external_id == first and not part))
-
-
 def shown(reading: Reading, messages: list[Message], base: str) -> list[ShownMessage]:
     """The messages with their parts rendered."""
     return [
@@ -203,7 +197,7 @@ def shown(reading: Reading, messages: list[Message], base: str) -> list[ShownMes
             data=obj(storable_throughout(reading.message(row))),
             blocks=_blocks(reading, row, base),
             source=reading.session.get_source_display(),
-            reverted=is_reverted(reading, row),
+            reverted=reading.is_reverted(row.external_id),
             own=not reading.masked,
         )
         for row in messages
@@ -225,7 +219,7 @@ def _blocks(reading: Reading, message: Message, base: str) -> list[Steps | Shown
             last = Steps([Run()])
             blocks.append(last)
         last.runs[0].parts.append(shown_part)
-        if call := call_of(part):
+        if call := call_of(reading, part):
             last.runs[0].calls.append(call)
     if len(blocks) == 1 and isinstance(blocks[0], Steps):
         run = blocks[0].runs[0]
@@ -239,7 +233,21 @@ def whole_part(reading: Reading, pk: int, base: str) -> SafeString:
     Raises:
         Http404: the session has no such part.
     """
+    part = _part(reading, pk)
+    return part_html(reading, part, role=part.message.role, whole=True, base=base)
+
+
+def part_data(reading: Reading, pk: int) -> dict[str, Any]:
+    """What a part holds, as its reader may see it.
+
+    Raises:
+        Http404: the session has no such part.
+    """
+    return obj(storable_throughout(reading.part(_part(reading, pk))))
+
+
+def _part(reading: Reading, pk: int) -> Part:
     part = Part.objects.filter(session=reading.session, pk=pk).select_related("message").first()
     if part is None:
         raise Http404
-    return part_html(reading, part, role=part.message.role, whole=True, base=base)
+    return part

@@ -6,13 +6,25 @@ from project.accounts.models import User
 from sessions_app import ingest
 from sessions_app.changes import from_item
 from sessions_app.models import Session, Source
-from tests.items import T0, assistant_message, conversation, session_item, text_part, tool_part, user_message
+from tests.items import (
+    PICTURE,
+    T0,
+    assistant_message,
+    conversation,
+    file_part,
+    session_item,
+    text_part,
+    tool_part,
+    user_message,
+)
 
 __all__ = [
+    "PICTURE",
     "T0",
     "apply",
     "assistant_message",
     "conversation",
+    "file_part",
     "session",
     "session_item",
     "text_part",

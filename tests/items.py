@@ -3,6 +3,8 @@
 from typing import Any
 
 T0 = 1_795_000_000_000
+# A PNG of one pixel.
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def session_item(**data: Any) -> dict[str, Any]:
@@ -53,6 +55,19 @@ def text_part(id: str = "prt_1", message: str = "msg_1", text: str = "Hello", **
         "type": "part",
         "data": {"id": id, "sessionID": "ses_1", "messageID": message, "type": "text", "text": text, **data},
     }
+
+
+def file_part(id: str = "prt_f", message: str = "msg_1", **data: Any) -> dict[str, Any]:
+    part = {
+        "id": id,
+        "sessionID": "ses_1",
+        "messageID": message,
+        "type": "file",
+        "mime": "image/png",
+        "filename": "shot.png",
+        "url": f"data:image/png;base64,{PICTURE}",
+    }
+    return {"type": "part", "data": {**part, **data}}
 
 
 def tool_part(

@@ -12,7 +12,6 @@ from sessions_app.changes import Change
 from sessions_app.models import Part, Session, Status
 from sessions_app.reading import Reading
 from sessions_app.render.tool import obj
-from sessions_app.transcript import is_reverted
 
 
 def fork(session: Session, owner: Any, directory: str, *, last: str = "") -> Session:
@@ -40,7 +39,7 @@ def fork(session: Session, owner: Any, directory: str, *, last: str = "") -> Ses
         found: list[Change] = []
         for message in rows.prefetch_related("parts").iterator(chunk_size=200):
             # What was taken back is not gone on from.
-            if is_reverted(reading, message):
+            if reading.is_reverted(message.external_id):
                 continue
             place = {"sessionID": made.external_id}
             found.append(changes.message({**_earlier(_settled(message), ahead), **place}))

@@ -12,7 +12,6 @@ from sessions_app.models import Message, Totals
 from sessions_app.reading import Reading
 from sessions_app.render.tool import items, obj, txt
 from sessions_app.text import storable_throughout
-from sessions_app.transcript import is_reverted
 
 _IMAGE_URL = re.compile(r"data:(image/[\w.+-]+);base64,([A-Za-z0-9+/=]+)")
 # goose's JSON parser stops at 128 levels, of which a call's arguments stand on the eighth.
@@ -36,7 +35,7 @@ def export(reading: Reading) -> dict[str, Any]:
     latest: Totals | None = None
     for message in reading.messages().iterator():
         data = obj(storable_throughout(reading.message(message)))
-        metadata = {"userVisible": True, "agentVisible": not is_reverted(reading, message)}
+        metadata = {"userVisible": True, "agentVisible": not reading.is_reverted(message.external_id)}
         conversation += _messages(message, data, parts.get(message.pk, []), metadata, called)
         latest = message if message.tokens else latest
     return {

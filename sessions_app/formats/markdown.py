@@ -9,7 +9,6 @@ from sessions_app.render.ansi import stripped
 from sessions_app.render.errors import error_of
 from sessions_app.render.tool import Tool, items, obj, pretty, txt
 from sessions_app.text import storable_throughout
-from sessions_app.transcript import is_reverted
 
 # More of an output than this is seldom read, and an agent that reads the file pays for every word.
 _LONGEST_OUTPUT = 20_000
@@ -35,7 +34,7 @@ def _pieces(reading: Reading) -> Iterator[str]:
         if name != speaker or message.role == "user":
             yield f"## {name}"
             speaker = name
-        if is_reverted(reading, message):
+        if reading.is_reverted(message.external_id):
             yield "*(reverted)*"
         for part in parts.get(message.pk, []):
             yield _part(obj(storable_throughout(reading.part(part))), reading.directory)

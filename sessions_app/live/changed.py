@@ -119,7 +119,7 @@ def _is_open_text(part: Part) -> bool:
 
 
 def fragments(reading: Reading, messages: list[Message], base: str) -> list[dict[str, str]] | None:
-    """The messages, their lines of the outline, and the header, by the id of the element that each is.
+    """The messages, their lines of the outline, and the files that their turns changed, by the id of the element that each is.
 
     ``order`` sorts like the session, for what is not on the page yet. Nothing where it is too much to send.
     """
@@ -136,6 +136,16 @@ def fragments(reading: Reading, messages: list[Message], base: str) -> list[dict
         }
         for prompt in outline.prompts_among(reading, messages)
     ]
+    prompts = [message.external_id for message in messages if message.role == "user"]
+    files = reading.changes_of_turns(prompts) if prompts else {}
+    for name in prompts:
+        changed = files.get(name, []) if not reading.is_reverted(name) else []
+        html = (
+            render_to_string("sessions_app/changed.html", {"changed": changed, "base": base})
+            if changed
+            else ""
+        )
+        found.append({"kind": "changed", "id": name, "html": html.strip()})
     return found if sum(len(fragment["html"]) for fragment in found) <= _MOST_CHARACTERS else None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessions_app import hints, json_text, transcript
+from sessions_app import hints, json_text
 from sessions_app.live import changed
 from sessions_app.live.changed import Cursor
 from sessions_app.live.doors import Door
@@ -260,7 +260,7 @@ def _news(reading: Reading, cursor: Cursor, news: dict[str, Any]) -> Frames:
 def _html(reading: Reading, door: Door, cursor: Cursor, news: dict[str, Any]) -> str:
     messages = changed.messages_after(reading, cursor.revision)
     fragments = None if messages is None else changed.fragments(reading, messages, door.base)
-    frame = {**news, "revert": transcript.revert_mark(reading), "fragments": changed.header(reading)}
+    frame = {**news, "revert": reading.revert_mark, "fragments": changed.header(reading)}
     if fragments is None:
         return json_text.dumps({**frame, "type": "messages-changed", "reload": True})
     if messages:

@@ -138,6 +138,27 @@ def markdown(text: str) -> SafeString:
     return mark_safe(_CLEANER.clean(html))  # noqa: S308 - nh3's output
 
 
+def text_of(text: str) -> str:
+    """What one reads where the text is shown as HTML: without its marks."""
+    if len(text) > LONGEST or longest_line(text) > 10 * LONGEST_LINE:
+        return text
+    try:
+        tokens = _MARKDOWN.parse(text)
+    except RecursionError:
+        return text
+    return "\n".join(_read(token) for token in tokens if token.content)
+
+
+def _read(token: Token) -> str:
+    if token.type != "inline":
+        return token.content
+    breaks = {"softbreak": " ", "hardbreak": "\n"}
+    return "".join(
+        breaks.get(child.type, "" if child.type.startswith("html") else child.content)
+        for child in token.children or ()
+    )
+
+
 def plain(text: str) -> SafeString:
     """The text as it was typed."""
     return mark_safe(f'<p class="typed">{escape(text)}</p>')  # noqa: S308 - escaped

@@ -4,7 +4,7 @@
 _KINDS = {
     "shell": "bash", "bash": "bash", "read": "read", "view": "read", "write": "write", "edit": "edit",
     "multiedit": "edit", "apply_patch": "patch", "patch": "patch", "grep": "search", "glob": "search",
-    "list": "search", "ls": "search", "todowrite": "todo", "todoread": "todo", "task": "task", "agent": "task",
+    "list": "search", "ls": "search", "tree": "search", "todowrite": "todo", "todoread": "todo", "task": "task", "agent": "task",
     "subagent": "task",
     "webfetch": "web", "websearch": "web", "question": "question", "skill": "skill", "batch": "batch",
 }  # fmt: skip
@@ -18,19 +18,29 @@ WISHES = {
     "bash": "Run", "read": "Read", "write": "Write", "edit": "Edit", "patch": "Patch", "search": "Search",
     "todo": "Plan", "task": "Delegate", "web": "Fetch", "question": "Ask", "skill": "Load skill", "batch": "Call",
 }  # fmt: skip
-# Gander's own tools are called so, and do what others call by the bare name.
-_OWN = "files__"
+# Gander's own extension and goose's: their tools do what others call by the bare name.
+_BUILT_IN = ("files__", "developer__")
+# goose's ``text_editor`` does what its ``command`` says.
+_EDITOR = {"view": "read", "write": "write", "create": "write", "str_replace": "edit", "insert": "edit"}
 
 
-def kind_of(name: str) -> str:
-    """Which card shows a tool: a known kind, or ``generic``."""
-    bare = name.lower().removeprefix(_OWN)
+def _bare(name: str) -> str:
+    """The name without that of a built-in extension."""
+    name = name.lower()
+    return next((name.removeprefix(each) for each in _BUILT_IN if name.startswith(each)), name)
+
+
+def kind_of(name: str, command: str = "") -> str:
+    """Which card shows a tool: a known kind, or ``generic``; ``command`` is what a tool of several is told to do."""
+    bare = _bare(name)
+    if bare == "text_editor":
+        return _EDITOR.get(command, "generic")
     return "search" if bare != name.lower() and bare == "search" else _KINDS.get(bare, "generic")
 
 
 def lists(name: str) -> bool:
     """Whether a tool, of those that search, lists a directory."""
-    return name.lower().removeprefix(_OWN) in ("list", "ls")
+    return _bare(name) in ("list", "ls", "tree")
 
 
 def shown_name(name: str) -> str:

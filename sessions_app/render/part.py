@@ -19,8 +19,10 @@ from sessions_app.text import is_storable, storable_throughout
 logger = logging.getLogger(__name__)
 
 # Raised when templates change what a cached part looks like.
-_VERSION = 3
+_VERSION = 4
 _KEPT_SECONDS = 3600
+# Larger ones are rendered anew: a process keeps thousands of parts, and may have no more than that in memory.
+_MOST_KEPT = 200_000
 
 
 def part_html(reading: Reading, part: Part, *, role: str, whole: bool = False, base: str = "") -> SafeString:
@@ -40,7 +42,8 @@ def part_html(reading: Reading, part: Part, *, role: str, whole: bool = False, b
     html = cache.get(key)
     if html is None:
         html = _render(reading, part, role, child, base)
-        cache.set(key, str(html), _KEPT_SECONDS)
+        if len(html) <= _MOST_KEPT:
+            cache.set(key, str(html), _KEPT_SECONDS)
     return mark_safe(str(html))  # noqa: S308 - templates escape
 
 

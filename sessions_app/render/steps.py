@@ -1,6 +1,5 @@
 """What an agent did between prompt and answer, folded to one line that says it in words."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,16 +7,19 @@ from django.utils.safestring import SafeString
 
 from sessions_app import json_text
 from sessions_app.models import Part
+from sessions_app.reading import Reading
 from sessions_app.render.tool import Tool, obj
+from sessions_app.text import line
 
 # What belongs to the agent's working and not to its answer.
 _STEPS = {"tool", "step-start", "step-finish", "snapshot", "patch", "reasoning", "retry", "subtask", "agent"}
-# What a number of calls of one kind is called; ``static/js/fold.js`` says the same of what arrives live.
+# What one call of a kind is called, several, and (of files) calls that all concern the same; ``static/js/fold.js`` says
+# the same of what arrives live.
 WORDS = {
     "bash": ("ran {} command", "ran {} commands"),
-    "read": ("read {} file", "read {} files"),
-    "write": ("wrote {} file", "wrote {} files"),
-    "edit": ("edited {} file", "edited {} files"),
+    "read": ("read {} file", "read {} files", "read {}"),
+    "write": ("wrote {} file", "wrote {} files", "wrote {}"),
+    "edit": ("edited {} file", "edited {} files", "edited {}"),
     "patch": ("patched files {} time", "patched files {} times"),
     "search": ("searched {} time", "searched {} times"),
     "web": ("looked at {} page", "looked at {} pages"),
@@ -29,23 +31,26 @@ WORDS_JSON = json_text.dumps(WORDS)
 
 
 class Call(NamedTuple):
-    """What a fold says of a tool call: nothing of its content, so that it need be neither masked nor rendered."""
+    """What a fold says of a tool call: nothing of its content but a file's name, so that it need not be rendered."""
 
     kind: str
     status: str
     seconds: float | None
+    file: str
 
 
 def is_step(part: Part) -> bool:
     return part.kind in _STEPS
 
 
-def call_of(part: Part) -> Call | None:
+def call_of(reading: Reading, part: Part) -> Call | None:
     """What a fold says of this part, where it is a tool call."""
     if part.kind != "tool":
         return None
     tool = Tool(obj(part.data))
-    return Call(tool.kind if tool.kind in WORDS else "", tool.status, tool.seconds)
+    kind = tool.kind if tool.kind in WORDS else ""
+    file = line(reading.text(tool.file).replace("\\", "/").rsplit("/", 1)[-1], 60)
+    return Call(kind, tool.status, tool.seconds, file if len(WORDS[kind]) > 2 else "")
 
 
 class ShownPart(NamedTuple):
@@ -53,6 +58,16 @@ class ShownPart(NamedTuple):
 
     key: str
     html: SafeString
+
+
+def _said(kind: str, calls: list[Call]) -> str:
+    """What calls of one kind did; of files each counts once."""
+    names = {call.file for call in calls if call.file}
+    count = len(names) + sum(not call.file for call in calls)
+    one, several, *same = WORDS[kind]
+    if same and count == len(names) == 1:
+        return same[0].format(*names)
+    return (several if count > 1 else one).format(count)
 
 
 @dataclass(slots=True)
@@ -92,10 +107,12 @@ class Steps:
 
     @property
     def summary(self) -> str:
-        done = Counter(call.kind for call in self.calls)
+        by_kind: dict[str, list[Call]] = {}
+        for call in self.calls:
+            by_kind.setdefault(call.kind, []).append(call)
         # What has no word of its own is said last.
-        kinds = [kind for kind in done if kind] + ([""] if "" in done else [])
-        return ", ".join(WORDS[kind][done[kind] > 1].format(done[kind]) for kind in kinds)
+        kinds = [kind for kind in by_kind if kind] + ([""] if "" in by_kind else [])
+        return ", ".join(_said(kind, by_kind[kind]) for kind in kinds)
 
     @property
     def seconds(self) -> float | None:

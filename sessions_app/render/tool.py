@@ -1,6 +1,8 @@
 """What a tool call did, in words and pieces that its card shows."""
 
-import os.path
+import ntpath
+import posixpath
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +15,10 @@ from sessions_app.text import line
 STATUSES = {"pending": "pending", "running": "running", "completed": "done", "error": "failed"}
 
 # What an edit replaces, and with what, as agents name it.
-_SIDES = (("old", "oldString"), ("new", "newString"))
+_SIDES = (
+    ("old", "oldString", "old_string", "old_str", "before"),
+    ("new", "newString", "new_string", "new_str", "after"),
+)
 
 
 def obj(value: object) -> dict[str, Any]:
@@ -27,6 +32,16 @@ def items(value: object) -> list[Any]:
 
 def txt(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _first(value: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """The first text under one of these keys."""
+    return next((text for key in keys if (text := txt(value.get(key)))), "")
+
+
+def _whole_lines(text: str) -> str:
+    """A piece of a file, which says nothing of how the file ends."""
+    return f"{text}\n" if text and not text.endswith("\n") else text
 
 
 def number(value: object) -> float | None:
@@ -47,6 +62,9 @@ def pretty(value: object) -> str:
         return json_text.dumps(value)
 
 
+_WINDOWS = re.compile(r"^([A-Za-z]:[\\/]|\\\\)")
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A tool call as its card shows it."""
@@ -63,7 +81,7 @@ class Tool:
     @property
     def kind(self) -> str:
         """Which card: a known kind, or ``generic``."""
-        return names.kind_of(self.name)
+        return names.kind_of(self.name, self.command)
 
     @property
     def shown_name(self) -> str:
@@ -188,10 +206,12 @@ class Tool:
 
     def relative(self, path: str) -> str:
         """The path as seen from the session's directory, where it lies in it."""
-        if self.directory and path == self.directory:
+        flavour = ntpath if _WINDOWS.match(self.directory) else posixpath
+        directory, asked = (flavour.normcase(each) for each in (self.directory.rstrip("/\\"), path))
+        if directory and asked == directory:
             return "."
-        if self.directory and path.startswith(self.directory.rstrip("/") + "/"):
-            return os.path.relpath(path, self.directory)
+        if directory and asked.startswith(directory + flavour.sep):
+            return str(flavour.normpath(path[len(directory) + 1 :]))
         return path
 
     @property
@@ -217,13 +237,15 @@ class Tool:
         given = self.input
         edits = [given, *map(obj, items(given.get("edits")))]
         found = [
-            (
-                self.file,
-                unified(self.file, *(txt(edit.get(short)) or txt(edit.get(long)) for short, long in _SIDES)),
-            )
+            (self.file, unified(self.file, *(_whole_lines(_first(edit, side)) for side in _SIDES)))
             for edit in edits
         ]
         return [(file, patch) for file, patch in found if patch]
+
+    @property
+    def written(self) -> str:
+        """The whole content that it writes."""
+        return _first(self.input, ("content", "file_text"))
 
     @property
     def replaced(self) -> bool:
@@ -282,7 +304,7 @@ class Tool:
         """Errors that a language server reported on the changed file."""
         by_file = obj(self.metadata.get("diagnostics"))
         return [
-            f"{self.relative(str(file))}: {txt(obj(entry).get('message'))}"
+            line(f"{self.relative(str(file))}: {txt(obj(entry).get('message'))}", 1000)
             for file, entries in by_file.items()
             for entry in items(entries)
             if obj(entry).get("severity") == 1
@@ -306,7 +328,10 @@ class Tool:
     def pretty_input(self) -> str:
         """Its input as JSON, paths as seen from the session's directory."""
         given = pretty(self.state.get("input")) if self.state.get("input") else ""
-        return given.replace(f'"{self.directory.rstrip("/")}/', '"') if self.directory.strip("/") else given
+        within = self.directory.rstrip("/\\")
+        separator = "\\" if _WINDOWS.match(within) else "/"
+        # As JSON writes it.
+        return given.replace(json_text.dumps(within + separator)[:-1], '"') if within else given
 
     @property
     def attachments(self) -> list[dict[str, Any]]:

@@ -13,12 +13,14 @@ from sessions_app.render import ansi as _ansi
 from sessions_app.render import code as _code
 from sessions_app.render import markdown as _markdown
 from sessions_app.render import patch as _patch
+from sessions_app.render.tool import txt
 
 register = template.Library()
 
 HEAD_LINES = 20
 HEAD_DIFF_LINES = 60
 _HEAD_CHARACTERS = 4000
+_HEAD_DIFF_CHARACTERS = 8000
 _LONG_TEXT = 20_000
 
 
@@ -32,25 +34,50 @@ def plain(text: object) -> SafeString:
     return _markdown.plain(text if isinstance(text, str) else "")
 
 
-@register.filter
-def is_image(url: object) -> bool:
-    """Whether this is a picture that stands in the data itself."""
-    return isinstance(url, str) and url[:60].lower().startswith(_markdown.IMAGE_DATA)
-
-
-@register.inclusion_tag("sessions_app/diff.html", takes_context=True)
-def diff(context: dict[str, Any], patch: str, file: str = "") -> dict[str, Any]:
-    """A unified patch as a table of lines; in a tool's card its head, and how to get it whole."""
-    part = context.get("pk") if not context.get("whole") else None
-    count = patch.count("\n")
-    cut = part is not None and count > HEAD_DIFF_LINES + 10
+@register.inclusion_tag("sessions_app/attachment.html", takes_context=True)
+def attachment(context: dict[str, Any], file: dict[str, Any], number: int = 0) -> dict[str, Any]:
+    """A file of the part at hand, had from an address of its own where its content is in the session."""
+    url = txt(file.get("url"))[:60].lower()
     return {
-        "lines": _patch.lines(patch, file, HEAD_DIFF_LINES if cut else _patch.MOST_LINES),
+        "name": txt(file.get("filename")),
+        "mime": txt(file.get("mime")),
+        "address": f"{context['base']}/parts/{context['pk']}/files/{number}"
+        if url.startswith("data:")
+        else "",
+        "picture": url.startswith(_markdown.IMAGE_DATA),
+    }
+
+
+@register.inclusion_tag("sessions_app/diff.html")
+def diff(patch: str, file: str = "") -> dict[str, Any]:
+    """A unified patch as a table of lines."""
+    return {"lines": _patch.lines(patch, file), "cut": patch.count("\n") > _patch.MOST_LINES, "file": file}
+
+
+@register.inclusion_tag("sessions_app/diffs.html", takes_context=True)
+def diffs(context: dict[str, Any], patches: list[tuple[str, str]]) -> dict[str, Any]:
+    """The patches of a tool call: the head of all of them together, and how to get them whole."""
+    count = sum(patch.count("\n") for _, patch in patches)
+    cut = not context.get("whole") and (
+        count > HEAD_DIFF_LINES + 10 or sum(len(patch) for _, patch in patches) > _HEAD_DIFF_CHARACTERS
+    )
+    shown = []
+    lines, characters = (HEAD_DIFF_LINES, _HEAD_DIFF_CHARACTERS) if cut else (_patch.MOST_LINES, None)
+    for file, patch in patches:
+        rows = _patch.lines(patch[:characters], file, lines)
+        shown.append({"file": file, "lines": rows})
+        if cut:
+            lines -= len(rows)
+            characters = max((characters or 0) - len(patch), 0)
+            if lines <= 0 or not characters:
+                break
+    return {
+        "shown": shown,
         "more": count if cut else 0,
+        "files": len(patches),
         "cut": count > _patch.MOST_LINES,
-        "file": file,
-        "pk": part,
-        "base": context.get("base"),
+        "pk": context["pk"],
+        "base": context["base"],
     }
 
 

@@ -1,5 +1,5 @@
 // <button data-opens="#dialog"> opens a <dialog>; inside it, [data-closes] closes it. Focus goes to [data-first] and
-// back to the button, or to the menu that held it. Without JavaScript the buttons are links or forms and need none of this.
+// back to where it was, or to the menu that held the button. Without JavaScript the buttons are links or forms and need none of this.
 for (const button of document.querySelectorAll("[data-opens]")) {
   button.addEventListener("click", (event) => {
     const dialog = document.querySelector(button.dataset.opens);
@@ -8,9 +8,12 @@ for (const button of document.querySelectorAll("[data-opens]")) {
     const menu = button.closest("details.menu");
     if (menu) menu.open = false;
     dialog.showModal();
-    dialog.querySelector("[data-first]:not([hidden])")?.focus();
-    // A button in a menu that has closed takes no focus.
-    dialog.addEventListener("close", () => (menu?.querySelector("summary") ?? button).focus(), { once: true });
+    dialog.querySelector("[data-first]:not([hidden])")?.focus({ preventScroll: true });
+    // The browser puts the focus back by itself, but for a button in a menu that has closed (and Safari's buttons).
+    dialog.addEventListener("close", () => {
+      if (document.activeElement !== document.body) return;
+      (menu?.querySelector("summary") ?? button).focus({ preventScroll: true });
+    }, { once: true });
   });
 }
 document.addEventListener("click", (event) => {

@@ -19,12 +19,20 @@ export const duration = (seconds) => {
   return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 };
 
-// The fold's own line, from the calls that its runs name as [kind, status, seconds].
+// What calls of one kind did; of files each counts once.
+const sayKind = (kind, calls) => {
+  const names = new Set(calls.map((call) => call[3]).filter(Boolean));
+  const count = names.size + calls.filter((call) => !call[3]).length;
+  const [one, several, same] = words[kind];
+  if (same && count === 1 && names.size === 1) return same.replace("{}", () => [...names][0]);
+  return (count > 1 ? several : one).replace("{}", count);
+};
+// The fold's own line, from the calls that its runs name as [kind, status, seconds, file].
 const describe = (fold, calls) => {
-  const counts = new Map();
-  for (const [kind] of calls) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  const kinds = [...counts.keys()].filter(Boolean).concat(counts.has("") ? [""] : []);
-  const said = kinds.map((kind) => words[kind][counts.get(kind) > 1 ? 1 : 0].replace("{}", counts.get(kind)));
+  const byKind = new Map();
+  for (const call of calls) byKind.set(call[0], [...(byKind.get(call[0]) ?? []), call]);
+  const kinds = [...byKind.keys()].filter(Boolean).concat(byKind.has("") ? [""] : []);
+  const said = kinds.map((kind) => sayKind(kind, byKind.get(kind)));
   const known = calls.map((call) => call[2]).filter((seconds) => seconds !== null);
   const line = [`${calls.length} steps`, said.join(", ")];
   if (known.length) line.push(duration(known.reduce((sum, seconds) => sum + seconds, 0)));

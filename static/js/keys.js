@@ -31,7 +31,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
   else if (event.key === "e") {
-    const folds = [...document.querySelectorAll("#messages details, .change")];
+    const folds = [...document.querySelectorAll("#messages details:not(.changed details), #view > .change")];
     const open = !folds.every((fold) => fold.open);
     for (const fold of folds) fold.open = open;
   } else if (event.key === "/") {

@@ -124,6 +124,37 @@ const prompt = (fragment) => {
   }
 };
 
+// Which prompts were taken back, by the mark that the page bears (sessions_app/reading.py says it of a fresh outline).
+const markReverted = () => {
+  const [first, part] = log.dataset.revert.split(" ");
+  for (const line of document.querySelectorAll(".prompts [data-prompt-order]")) {
+    const link = line.querySelector("[data-prompt]");
+    const id = link.dataset.prompt;
+    const reverted = first !== "" && (id > first || (id === first && !part));
+    if (reverted === line.classList.contains("reverted")) continue;
+    line.classList.toggle("reverted", reverted);
+    if (!reverted) { line.querySelector("[data-reverted]").remove(); continue; }
+    const word = document.createElement("span");
+    word.className = "quiet";
+    word.dataset.reverted = "";
+    word.textContent = "reverted";
+    link.querySelector("[dir]").after(" ", word);
+  }
+};
+
+// The files that a turn changed stand at its end, where that is on the page.
+const changed = (fragment) => {
+  const section = [...log.querySelectorAll(`.turn[data-turn="${CSS.escape(fragment.id)}"]`)].at(-1);
+  if (!section) return;
+  const old = section.querySelector(":scope > .changed");
+  const now = section.nextElementSibling?.dataset.window === "after" ? null : parse(fragment.html);
+  if (now?.dataset.key === old?.dataset.key) return;
+  old?.remove();
+  if (!now) return;
+  section.append(now);
+  added(now);
+};
+
 // A piece of the page around the conversation. What says the same by its key is left alone: somebody may be about to
 // press a button in it.
 const piece = (fragment) => {
@@ -162,6 +193,7 @@ const put = (fragments) => {
   let fits = true;
   for (const fragment of fragments) {
     if (fragment.kind === "prompt") prompt(fragment);
+    else if (fragment.kind === "changed") { if (log) changed(fragment); }
     else if (fragment.kind === "message") fits = (!log || message(fragment, touched)) && fits;
     else piece(fragment);
   }
@@ -247,6 +279,7 @@ const load = async () => {
     for (const name of Object.keys(part.dataset)) place.dataset[name] = part.dataset[name];
     added(place);
   }
+  if (log) markReverted();
   const missed = log && log.dataset.newest > newest;
   if (missed) {
     for (const unit of unitsOf(log)) if (unit.dataset.order > newest) fresh.add(unit.id);

@@ -24,16 +24,25 @@ document.addEventListener("htmx:afterSettle", () => {
 // A link to something in a fold opens the fold; what is loaded late is found again. Words that were looked for are
 // marked, and what holds them is opened and loaded.
 const marked = (target, words) => {
-  const ranges = [];
+  // One text of all of them: words may be bold in part, or coloured, and a line's end reads as a space.
+  const nodes = [];
+  let text = "";
   const texts = document.createTreeWalker(target, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
-    const text = texts.currentNode.textContent.toLowerCase();
-    for (let at = text.indexOf(words); at >= 0; at = text.indexOf(words, at + words.length)) {
-      const range = new Range();
-      range.setStart(texts.currentNode, at);
-      range.setEnd(texts.currentNode, at + words.length);
-      ranges.push(range);
-    }
+    nodes.push({ node: texts.currentNode, at: text.length });
+    text += texts.currentNode.textContent;
+  }
+  const pattern = words.split(/\s+/).map((word) => word.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("\\s+");
+  const ranges = [];
+  let index = 0;
+  for (const match of text.matchAll(new RegExp(pattern, "gi"))) {
+    const end = match.index + match[0].length;
+    const range = new Range();
+    while (nodes[index + 1]?.at <= match.index) index += 1;
+    range.setStart(nodes[index].node, match.index - nodes[index].at);
+    while (nodes[index + 1]?.at < end) index += 1;
+    range.setEnd(nodes[index].node, end - nodes[index].at);
+    ranges.push(range);
   }
   globalThis.CSS?.highlights?.set("found", new Highlight(...ranges));
   return ranges;
@@ -74,7 +83,7 @@ const reveal = () => {
   }
   openFolds(target);
   target.scrollIntoView();
-  const words = new URLSearchParams(location.search).get("q")?.trim().toLowerCase();
+  const words = new URLSearchParams(location.search).get("q")?.trim();
   if (words) showWords(target, words);
 };
 addEventListener("hashchange", reveal);
@@ -93,27 +102,42 @@ document.addEventListener("click", (event) => {
   if (link.dataset.prompt) standAt(target);
 });
 
-// The outline's current entry.
+// The outline's current entry, beside the conversation and in the phone's sheet.
 let waiting = false;
+const centre = (box) => {
+  const link = box.querySelector("[aria-current]");
+  if (link) box.scrollTop += link.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
+};
+const markIn = (box, turn) => {
+  let changed = false;
+  for (const link of box.querySelectorAll("[data-prompt]")) {
+    const current = link.dataset.prompt === turn.dataset.turn;
+    if (current === link.hasAttribute("aria-current")) continue;
+    changed ||= current;
+    if (current) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  // Only the outline itself is moved, and not under the hand of who scrolls it.
+  if (changed && !box.matches(":hover:not(dialog)")) centre(box);
+  if (!box.checkVisibility() || box.querySelector("[aria-current]")) return;
+  // It begins with prompts around where one came in; those before and after are had as one scrolls.
+  const order = turn.querySelector("[data-order]")?.dataset.order;
+  const orders = [...box.querySelectorAll("[data-prompt-order]")].map((prompt) => prompt.dataset.promptOrder);
+  const further = order < orders[0] ? "[data-earlier]" : order > orders.at(-1) ? "[data-more]" : null;
+  if (further) box.querySelector(`${further} a:not(.htmx-request)`)?.click();
+};
 const mark = () => {
   waiting = false;
   const turn = inView();
-  if (!turn) return;
-  for (const link of document.querySelectorAll("[data-prompt]")) {
-    const current = link.dataset.prompt === turn.dataset.turn;
-    if (current === link.hasAttribute("aria-current")) continue;
-    if (current) {
-      link.setAttribute("aria-current", "true");
-      // Only the outline itself is moved, and not under the hand of who scrolls it.
-      const outline = link.closest(".outline:not(:hover)");
-      if (outline) outline.scrollTop += link.getBoundingClientRect().top - outline.getBoundingClientRect().top - outline.clientHeight / 3;
-    } else link.removeAttribute("aria-current");
-  }
-  // The outline begins with prompts around where one came in; further up it is had as one scrolls.
-  const earlier = document.querySelector(".outline [data-earlier] a:not(.htmx-request)");
-  const first = document.querySelector(".outline [data-prompt-order]")?.dataset.promptOrder;
-  if (earlier && turn.querySelector(".message")?.dataset.order < first) earlier.click();
+  if (turn) for (const box of document.querySelectorAll(".outline, #outline-sheet")) markIn(box, turn);
 };
+// A sheet that was closed when one went on is brought there as it opens.
+document.addEventListener("click", (event) => {
+  const sheet = event.target.closest("[data-opens='#outline-sheet']") && document.querySelector("#outline-sheet");
+  if (!sheet) return;
+  mark();
+  centre(sheet);
+});
 addEventListener("scroll", () => {
   if (waiting) return;
   waiting = true;

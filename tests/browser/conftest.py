@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests import factories
 from tests.components import AXE, missing
@@ -13,6 +13,9 @@ from tests.server import Server
 
 # Both widths and both schemes; ``violations`` looks at the colours of the other scheme, too.
 in_both_views = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+
+# Pages and agents take their time where much else runs; what comes at once is not waited for.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")

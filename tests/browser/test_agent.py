@@ -49,14 +49,6 @@ def server(
         running.close()
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Turns take their time where much else runs."""
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture
 def talk(server: Server) -> Talk:
     return Talk(server)
@@ -106,10 +98,10 @@ def test_a_session_from_beginning_to_end(server: Server, signed_in: SignedIn) ->
     page.wait_for_url("**#composer")
     live(page)
     mark(page)
-    say(page, "wait 0.2", "say One by one they come.", WRITE, "then", "say All **done**.")
+    say(page, "wait 0.2", f"say One by {'one and ' * 12}all.", WRITE, "then", "say All **done**.")
     answer = page.locator(".message.assistant .prose").first
     expect(answer).to_contain_text("One by")
-    assert "come." not in answer.inner_text(), "the text came at once"
+    assert "all." not in answer.inner_text(), "the text came at once"
     expect(page.get_by_label("Message to the agent")).to_have_value("")
     waits = page.locator("details.card", has_text="notes.md").first
     expect(waits).to_contain_text("waiting for you")

@@ -110,8 +110,13 @@ def test_a_turn_arrives_in_place(
         factories.assistant_message("msg_5", time={**at(20), "completed": factories.T0 + 21_000}),
         factories.text_part("prt_51", "msg_5", "All four ran."),
     )
+    changed = {"file": "/home/alice/app/ran.py", "patch": "@@ -1 +1 @@\n-old\n+ran\n"}
+    diff = {**changed, "additions": 1, "deletions": 1}
+    session.sync(factories.user_message("msg_3", time=at(10), summary={"diffs": [diff]}))
     is_settled(owner, fresh_owner)
     is_settled(reader, fresh_reader)
+    reader.locator(".changed summary", has_text="~/app/ran.py").click()
+    expect(reader.locator(".changed .diff")).to_contain_text("ran")
     expect(owner.locator("#announcer p").last).to_have_text("All four ran.")
     for page in (owner, reader):
         assert violations(page) == [] and overflow(page) <= 0
@@ -131,16 +136,21 @@ def test_any_order_of_changes_ends_like_a_fresh_page(server: Server, signed_in: 
             continue
         items.append(factories.assistant_message(id, time=at(number), tokens={"input": number}))
         for part in range(random.randint(0, 3)):
-            tool = random.choice(["bash", "read", "mcp_thing"])
+            tool = random.choice(["bash", "read", "edit", "mcp_thing"])
+            given = {"filePath": random.choice(["/home/alice/app/a.py", "/home/alice/b.py", ""])}
             status = random.choice(["completed", "error", "running"])
             # Halves too, which Python and JavaScript round differently.
             took = random.choice([250, 999, 1000, 3000, 59_950, 3_600_000])
             time = {"start": factories.T0, "end": factories.T0 + took}
-            items.append(factories.tool_part(tool, f"p{id}{part}", id, status=status, time=time))
+            items.append(factories.tool_part(tool, f"p{id}{part}", id, input=given, status=status, time=time))
         if random.random() < 0.4:
             items.append(factories.text_part(f"p{id}z", id, f"Answer {number}"))
     prompts = [item for item in items if item["data"].get("role") == "user"]
     rest = [item for item in items if item not in prompts]
+    # What a turn changed comes when it is over, or grows.
+    for number in (0, 6, 6, 12):
+        diff = {"file": f"{number}.py", "patch": "", "additions": random.randint(1, 9), "deletions": 0}
+        rest.append(factories.user_message(f"m{number:02}", time=at(number), summary={"diffs": [diff]}))
     random.shuffle(rest)
     session = Shared(server, "any order", factories.session_item(), *prompts, *rest[:10])
     context = signed_in("alice")

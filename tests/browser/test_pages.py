@@ -147,6 +147,9 @@ def test_paper_is_light(
     for nowhere in (".bar", ".session-head button", ".tabs", "#composer"):
         assert not page.locator(nowhere).filter(visible=True).count(), nowhere
     assert page.get_by_text("hello repo").first.is_visible()
+    # Nothing is cut off at the paper's edge.
+    for wide in page.locator(".diff, .prose table, pre").filter(visible=True).all():
+        assert wide.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 1, wide.inner_text()[:80]
 
 
 def test_targets_are_large_enough_on_a_phone(
@@ -154,12 +157,13 @@ def test_targets_are_large_enough_on_a_phone(
 ) -> None:
     row = shared(share_data("1.18.33-fixture-all-parts"), session_id="ses_all")
     page = signed_in("alice", viewport={"width": 390, "height": 800}).new_page()
-    for path in ("/sessions", f"/sessions/{row['id']}"):
+    for path in ("/sessions", f"/sessions/{row['id']}", f"/sessions/{row['id']}/changes"):
         page.goto(path)
         small = page.evaluate(
-            """() => [...document.querySelectorAll('button, .button, summary, select, input:not([type=hidden], [type=checkbox]), label.pick')]
+            """() => [...document.querySelectorAll('button, .button, nav a, a.more, summary, select, input:not([type=hidden], [type=checkbox]), label.pick')]
                 .filter((element) => element.checkVisibility())
-                .map((element) => [element.outerHTML.slice(0, 100), element.getBoundingClientRect().height])
-                .filter(([, height]) => height > 0 && height < 43.5)"""
+                .map((element) => [element.outerHTML.slice(0, 100), element.getBoundingClientRect()])
+                .filter(([, { width, height }]) => height > 0 && (height < 43.5 || width < 43.5))
+                .map(([html, { width, height }]) => [html, width, height])"""
         )
         assert small == [], path

@@ -117,6 +117,36 @@ def test_the_current_prompt_is_marked_in_the_outline(signed_in: SignedIn, long: 
     assert in_view(page, "msg_00005_0")
 
 
+def test_the_outline_goes_along_beyond_what_it_began_with(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long)
+    page.goto(f"/sessions/{long['id']}?at=msg_00400_0#msg_00400_0")
+    expect(page.locator(".outline [data-prompt=msg_00520_0]")).to_have_count(0)
+    for _ in range(200):
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        page.wait_for_timeout(50)
+        if page.locator("#msg_00520_0").count():
+            break
+    page.locator("#msg_00520_0").scroll_into_view_if_needed()
+    expect(page.locator(".outline [aria-current]")).to_be_in_viewport()
+    assert "msg_005" in str(page.locator(".outline [aria-current]").get_attribute("data-prompt"))
+
+
+def test_the_phones_outline_opens_where_one_reads(signed_in: SignedIn, long: dict[str, Any]) -> None:
+    page = open_page(signed_in, long, 390)
+    page.goto(f"/sessions/{long['id']}?at=msg_00400_0#msg_00400_0")
+    page.wait_for_timeout(300)
+    before = page.evaluate("scrollY")
+    page.get_by_role("link", name="Outline").click()
+    current = page.locator("#outline-sheet [data-prompt=msg_00400_0]")
+    expect(current).to_have_attribute("aria-current", "true")
+    expect(current).to_be_in_viewport()
+    # Neither going to the header nor the sheet moves the page.
+    assert page.evaluate("scrollY") == before > 0
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(200)
+    assert page.evaluate("scrollY") == before
+
+
 def test_the_outline_goes_on_upwards(signed_in: SignedIn, long: dict[str, Any]) -> None:
     page = open_page(signed_in, long)
     page.goto(f"/sessions/{long['id']}?at=msg_00400_0#msg_00400_0")
@@ -219,6 +249,24 @@ def test_keys_lead_from_prompt_to_prompt_and_can_be_switched_off(
     page.keyboard.press("j")
     page.wait_for_timeout(200)
     assert page.evaluate("scrollY") == before
+    # One reads on where one was.
+    assert page.evaluate("document.activeElement.id") == "msg_00001_0"
+
+
+def test_words_that_are_bold_in_part_are_marked_where_they_stand(signed_in: SignedIn, shared: Any) -> None:
+    items = [
+        *factories.conversation(),
+        factories.text_part(
+            "prt_9", "msg_2", "Far below:\n\n" + "line\n\n" * 60 + "some **bold** words (here)"
+        ),
+    ]
+    page = open_page(signed_in, shared(items, session_id="ses_bold"))
+    page.keyboard.press("/")
+    page.keyboard.type("some bold words (here)")
+    page.keyboard.press("Enter")
+    page.locator(".found li a").click()
+    expect(page.get_by_text("words (here)").last).to_be_in_viewport()
+    assert page.evaluate("[...CSS.highlights.get('found')].map(String)") == ["some bold words (here)"]
 
 
 def test_steps_fold_to_one_line_that_says_them(signed_in: SignedIn, long: dict[str, Any]) -> None:

@@ -33,7 +33,8 @@ class Watcher:
             return
         self.reloads += bool(frame.get("reload"))
         for fragment in frame["fragments"]:
-            id = f"prompt-{fragment['id']}" if fragment.get("kind") == "prompt" else fragment["id"]
+            kind = fragment.get("kind", "message")
+            id = fragment["id"] if kind == "message" else f"{kind}-{fragment['id']}"
             self.fragments[id] = fragment["html"]
             if "order" in fragment:
                 self.order[id] = fragment["order"]

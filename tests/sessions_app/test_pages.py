@@ -10,7 +10,7 @@ from django.test import Client
 
 from project.accounts import ingest_key
 from project.accounts.models import User
-from sessions_app import ingest
+from sessions_app import acts, ingest
 from sessions_app.changes import from_item
 from sessions_app.models import Session
 from tests import factories
@@ -126,6 +126,86 @@ def test_reverted_messages_are_marked(alice: User, browser_of: Browsers) -> None
     assert page.content.decode().count("what follows was reverted") == 1
 
 
+def turn(number: int, file: str, **prompt: Any) -> list[dict[str, Any]]:
+    """A prompt whose turn changed a file, and its answer."""
+    changed = {"file": file, "patch": "@@ -1 +1 @@\n-a\n+b\n", "additions": 1, "deletions": 1}
+    asked, answered = factories.T0 + 10 * number, factories.T0 + 10 * number + 5
+    return [
+        factories.user_message(f"msg_{number}0", time={"created": asked}, summary={"diffs": [changed]}),
+        factories.text_part(f"prt_{number}0", f"msg_{number}0", f"Prompt {number}"),
+        factories.assistant_message(f"msg_{number}1", time={"created": answered, "completed": answered}),
+        factories.text_part(f"prt_{number}1", f"msg_{number}1", f"Answer {number}"),
+    ]
+
+
+def test_the_outline_keeps_its_order_whatever_is_written_again(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, *turn(1, "1.py"), *turn(2, "2.py"), *turn(3, "3.py"))
+    for number in (2, 1):
+        factories.apply(session, *turn(number, "other.py"))
+    page = browser_of(alice).get(f"/sessions/{session.pk}/outline", headers={"HX-Request": "true"})
+    prompts = page.context["outline"].prompts
+    assert [(prompt.line, prompt.files) for prompt in prompts] == [
+        ("Prompt 1", 1),
+        ("Prompt 2", 1),
+        ("Prompt 3", 1),
+    ]
+
+
+def test_what_was_taken_back_changed_nothing(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, factories.session_item(), *turn(1, "kept.py"), *turn(2, "undone.py"))
+    own, url = browser_of(alice), f"/sessions/{session.pk}"
+    assert b"undone.py" in own.get(f"{url}/changes.patch").content
+    factories.apply(session, factories.session_item(revert={"messageID": "msg_20"}))
+    assert [each["row"].file for each in own.get(f"{url}/changes").context["changes"]] == ["kept.py"]
+    assert b"undone.py" not in own.get(f"{url}/changes.patch").content
+    page = own.get(url).content.decode()
+    assert 'Changes<span id="changes-count">&nbsp;(1)</span>' in page
+    outline = own.get(f"{url}/outline", headers={"HX-Request": "true"}).context["outline"]
+    assert [prompt.reverted for prompt in outline.prompts] == [False, True]
+
+
+def test_the_files_that_a_turn_changed_stand_at_its_end(
+    alice: User, browser_of: Browsers, client: Client
+) -> None:
+    session = factories.session(
+        alice, *turn(1, "/home/alice/one.py"), *turn(2, "/home/alice/two.py"), shared=True
+    )
+    # The source says of the whole session, too: each turn keeps what it did.
+    whole = {"file": "all.py", "patch": "@@ -1 +1 @@\n-x\n+y\n", "additions": 1, "deletions": 1}
+    factories.apply(session, {"type": "session_diff", "data": [whole]})
+    own, url = browser_of(alice), f"/sessions/{session.pk}"
+    page = own.get(url)
+    first, second = page.context["turns"]
+    assert [change.file for change in first.changed] == ["/home/alice/one.py"]
+    html = page.content.decode()
+    assert html.index("Answer 1") < html.index("one.py") < html.index("Prompt 2") < html.index("two.py")
+    address = f"/changes/{second.changed[0].pk}"
+    assert f'href="{url}{address}"' in html
+    assert "two.py" in own.get(url + address).content.decode()
+    shared = client.get(f"/share/{session.share_id}{address}").content.decode()
+    assert "~/two.py" in shared and "/home/alice" not in shared
+
+
+def test_a_turn_that_goes_on_in_the_next_window_ends_there(alice: User, browser_of: Browsers) -> None:
+    answers = [
+        factories.assistant_message(f"msg_2{n:02}", time={"created": factories.T0 + 20 + n})
+        for n in range(60)
+    ]
+    session = factories.session(alice, *turn(1, "one.py"), *answers)
+    own, url = browser_of(alice), f"/sessions/{session.pk}"
+    first = own.get(url)
+    assert [turn.changed for turn in first.context["turns"]] == [[]]
+    (rest,) = own.get(url, {"after": first.context["next"]}).context["turns"]
+    assert [change.file for change in rest.changed] == ["one.py"]
+
+
+def test_the_title_that_was_given_here_goes_along(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, *factories.conversation())
+    acts.update(session, title="Mine")
+    whole = browser_of(alice).get(f"/sessions/{session.pk}.json").json()
+    assert whole["info"]["title"] == "Mine"
+
+
 def test_a_revert_to_a_part_keeps_its_message(alice: User, browser_of: Browsers) -> None:
     session = factories.session(
         alice,
@@ -206,6 +286,26 @@ def test_what_is_long_shows_its_head(alice: User, browser_of: Browsers) -> None:
     for part in session.parts.all():
         assert f'href="{url}/parts/{part.pk}"' in page.content.decode()
         assert len(client.get(f"{url}/parts/{part.pk}").content) > 10_000
+
+
+def test_long_lines_many_patches_and_errors_keep_the_page_small(alice: User, browser_of: Browsers) -> None:
+    files = [{"filePath": f"f{n}.py", "patch": f"@@ -1 +1 @@\n-{'a' * 900}\n+b\n"} for n in range(200)]
+    failed = {"name": "APIError", "data": {"message": "<html>" + "x" * 500_000}}
+    picture = f"data:image/png;base64,{'A' * 300_000}"
+    session = factories.session(
+        alice,
+        factories.user_message(),
+        factories.file_part(url=picture),
+        factories.assistant_message(error=failed),
+        factories.tool_part("edit", metadata={"diff": f"@@ -1 +1 @@\n-{'a' * 300_000}\n+b\n"}),
+        factories.tool_part("apply_patch", "prt_3", metadata={"files": files}),
+    )
+    client, url = browser_of(alice), f"/sessions/{session.pk}"
+    page = client.get(url)
+    assert len(page.content) < 60_000
+    assert "Show all 600 lines of 200 files" in page.content.decode()
+    patched = session.parts.get(external_id="prt_3")
+    assert client.get(f"{url}/parts/{patched.pk}").content.decode().count('class="diff"') == 200
 
 
 def test_renaming_is_reached_without_javascript(alice: User, browser_of: Browsers) -> None:
@@ -323,54 +423,6 @@ def test_a_large_change_is_shown_whole(alice: User, browser_of: Browsers, client
     # No status was given; that there was no file before is told all the same.
     patch = client.get(f"/share/{session.share_id}/changes.patch").content.decode()
     assert patch.startswith("--- /dev/null\n+++ b/new.txt\n")
-
-
-def test_find_finds_what_error_cards_say_and_no_headers(alice: User, browser_of: Browsers) -> None:
-    error = {
-        "name": "APIError",
-        "data": {"message": "Out of quota", "statusCode": 429, "responseHeaders": {"x-quota-left": "none"}},
-    }
-    retry = {"type": "retry", "attempt": 1, "error": error}
-    session = factories.session(
-        alice,
-        *factories.conversation(),
-        factories.assistant_message("msg_9", error=error),
-        {"type": "part", "data": {"id": "prt_retry", "messageID": "msg_9", "sessionID": "ses_1", **retry}},
-    )
-    own = browser_of(alice)
-    found = own.get(f"/sessions/{session.pk}/find", {"q": "out of QUOTA"}).context["found"]
-    assert [hit.where for hit in found.hits] == ["opencode · retry", "opencode · Error"]
-    assert own.get(f"/sessions/{session.pk}/find", {"q": "x-quota"}).context["found"].count == 0
-
-
-def test_what_was_found_stays_on_the_page_that_a_hit_leads_to(alice: User, browser_of: Browsers) -> None:
-    session = factories.session(alice, *factories.conversation())
-    page = browser_of(alice).get(f"/sessions/{session.pk}?at=msg_1&q=greet").content.decode()
-    assert page.count("data-goes-to") == 2 and 'value="greet"' in page
-
-
-def test_find_sees_what_a_reader_sees(alice: User, browser_of: Browsers, client: Client) -> None:
-    session = factories.session(
-        alice,
-        *factories.conversation(),
-        factories.text_part("prt_9", "msg_2", "in /home/alice/app: Überall"),
-        shared=True,
-    )
-    own = browser_of(alice)
-
-    def hits(who: Client, base: str, words: str) -> int:
-        return int(who.get(f"{base}/find", {"q": words}).context["found"].count)
-
-    for base, who, expected in (
-        (f"/sessions/{session.pk}", own, 1),
-        (f"/share/{session.share_id}", client, 0),
-    ):
-        assert hits(who, base, "/home/ALICE") == expected
-        assert hits(who, base, "überall") == 1
-        assert hits(who, base, "greet") == 2
-        assert hits(who, base, "nowhere") == 0
-        assert hits(who, base, "") == 0
-    assert hits(client, f"/share/{session.share_id}", "~/app") == 1
 
 
 def test_a_task_leads_to_its_own_session_where_that_is_here(

@@ -2,9 +2,12 @@
 
 import pytest
 
+from sessions_app.models import Part, Session
+from sessions_app.reading import Reading
 from sessions_app.render import ansi, patch
 from sessions_app.render.code import highlighted
 from sessions_app.render.markdown import markdown
+from sessions_app.render.steps import Run, Steps, call_of
 from sessions_app.render.tool import Tool
 from sessions_app.templatetags.transcript import duration
 from tests.factories import tool_part
@@ -82,6 +85,12 @@ def tool(name: str, **state: object) -> Tool:
     return Tool(tool_part(name, **state)["data"], "/home/alice/app")  # type: ignore[arg-type]
 
 
+def editor(command: str, **given: str) -> Tool:
+    """A call of goose's editor."""
+    path = "/home/alice/app/a.py"
+    return tool("developer__text_editor", input={"command": command, "path": path, **given})
+
+
 @pytest.mark.parametrize(
     ("made", "verb", "said"),
     [
@@ -99,10 +108,56 @@ def tool(name: str, **state: object) -> Tool:
         (tool("task", input={"description": "Look around"}), "Delegated", "Look around"),
         (tool("webfetch", input={"url": "https://example.org"}), "Fetched", "https://example.org"),
         (tool("github_search", title="Found it"), "github_search", "Found it"),
+        (tool("developer__shell", input={"command": "make"}), "Ran", "make"),
+        (editor("view"), "Read", "a.py"),
+        (editor("write", file_text="x"), "Wrote", "a.py"),
+        (editor("str_replace", old_str="x", new_str="y"), "Edited", "a.py"),
+        (editor("undo_edit"), "developer · text_editor", ""),
+        (tool("tree", input={"path": "/home/alice/app/src"}), "Listed", "src"),
     ],
 )
 def test_a_tool_says_in_one_line_what_it_did(made: Tool, verb: str, said: str) -> None:
     assert (made.verb, made.object) == (verb, said)
+
+
+def test_what_an_editor_was_given_is_what_it_changes() -> None:
+    ((file, patch),) = editor("str_replace", old_str="x", new_str="y").wanted_patches
+    assert file == "a.py" and patch.endswith("@@ -1 +1 @@\n-x\n+y\n")
+    assert editor("write", file_text="all").written == "all"
+
+
+@pytest.mark.parametrize(
+    ("directory", "path", "seen"),
+    [
+        ("/home/alice/app/", "/home/alice/app/src/a.py", "src/a.py"),
+        ("/home/alice/app", "/home/alice/app", "."),
+        ("/home/alice/app", "/home/alice/application", "/home/alice/application"),
+        ("C:\\Users\\alice\\app", "C:\\Users\\alice\\app\\src\\a.py", "src\\a.py"),
+        ("C:\\Users\\alice\\app", "c:/users/alice/app/src/a.py", "src\\a.py"),
+        ("C:\\Users\\alice\\app", "D:\\a.py", "D:\\a.py"),
+        ("", "/etc/hosts", "/etc/hosts"),
+        ("/", "/etc/hosts", "/etc/hosts"),
+    ],
+)
+def test_paths_are_seen_from_the_sessions_directory(directory: str, path: str, seen: str) -> None:
+    assert Tool({}, directory).relative(path) == seen
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["/a/x.py", "/a/x.py"], "edited x.py"),
+        (["/a/x.py", "/a/y.py", "/a/x.py"], "edited 2 files"),
+        (["C:\\a\\x.py"], "edited x.py"),
+        ([""], "edited 1 file"),
+        (["", "/a/x.py"], "edited 2 files"),
+    ],
+)
+def test_a_fold_counts_each_file_once(files: list[str], said: str) -> None:
+    session = Session(directory="/a")
+    parts = [Part(kind="tool", data=tool("edit", input={"filePath": file}).data) for file in files]
+    calls = [call for part in parts if (call := call_of(Reading(session), part))]
+    assert Steps([Run(calls=calls)]).summary == said
 
 
 def test_a_command_that_exits_with_a_number_has_failed() -> None:

@@ -31,10 +31,10 @@ class Scene:
             alice,
             *factories.conversation(),
             factories.user_message(summary={"diffs": [changed]}),
+            factories.file_part(),
             shared=True,
         )
-        part = self.session.parts.first()
-        assert part is not None
+        part = self.session.parts.get(kind="file")
         tokens.issue(alice, "to revoke")
         login = DeviceLogin.objects.create(
             user=alice, state=DeviceLogin.State.SIGNED_IN, device_digest="d", client_name="opencode"
@@ -42,6 +42,7 @@ class Scene:
         self.values = {
             "session_id": str(self.session.pk),
             "share_id": self.session.share_id,
+            "number": 0,
             "pk": {
                 "part": part.pk,
                 "change": self.session.diffs.get().pk,
@@ -101,6 +102,7 @@ SESSION_PAGES = [
     "/changes/<int:pk>",
     "/info",
     "/parts/<int:pk>",
+    "/parts/<int:pk>/files/<int:number>",
 ]
 OWN_PAGE = (200, 404, 404, 302)
 READ = {"closed": (404, 404, 404, 404), "by": "program"}

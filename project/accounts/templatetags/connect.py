@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.inclusion_tag("accounts/connect.html", takes_context=True)
 def connect_agents(context: dict[str, Any]) -> dict[str, Any]:
-    """The lines to copy for opencode and for scripts."""
+    """The lines to copy for opencode, goose and scripts."""
     request = context["request"]
     address = base_url(request)
     return {
