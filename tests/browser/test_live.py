@@ -321,7 +321,9 @@ def test_no_error_reaches_the_console(server: Server, signed_in: SignedIn, brows
 
 
 def test_what_a_failed_reload_missed_comes_all_the_same(server: Server, signed_in: SignedIn) -> None:
-    session = Shared(server, "failed reload", *factories.conversation())
+    # One reads its beginning, and is not taken along to its end.
+    long = factories.text_part("prt_3", "msg_2", "line\n\n" * 100)
+    session = Shared(server, "failed reload", *factories.conversation(), long)
     page = signed_in("alice").new_page()
     page.goto(f"/sessions/{session.id}")
     live(page)
