@@ -107,7 +107,8 @@ async def latency(server: Server, token: str, directory: Path) -> None:
         await viewers.close()
         rows.append(_row("Gander", count, found, complete))
         per_second["Gander", count] = count / statistics.median(found) if complete else 0
-    payload = json.dumps({"revision": 7, "html": "x" * 2_300})
+    # The floors send the very bytes that Gander's viewers got.
+    payload = viewers.text
     for kind, name in (("loop", "bare loop"), ("group", "stock group")):
         for count in COUNTS:
             with floor(kind, directory) as (url, _):
@@ -218,20 +219,26 @@ async def load(server: Server, token: str, spread: int) -> None:
         await viewers.open(session.url, 1000 // spread, session.revision)
         groups.append(viewers)
     start = resident(server.process.pid)
-    middle = 0
-    begun = time.perf_counter()
-    number = late = 0
-    while (passed := time.perf_counter() - begun) < LOAD_SECONDS:
-        due = begun + number / LOAD_RATE
-        if (wait := due - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        elif wait < -0.5:
-            late += 1
-        session = sessions[number % spread]
-        await asyncio.to_thread(session.sync, text_part(f"p{number % 5}", "msg_2", f"version {number}"))
-        number += 1
-        if passed > LOAD_SECONDS / 2 and not middle:
-            middle = resident(server.process.pid)
+    asked = {
+        "url": server.url,
+        "sessions": [[session.id, session.secret] for session in sessions],
+        "rate": LOAD_RATE,
+        "seconds": LOAD_SECONDS,
+    }
+    sender = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.sender",
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    sending = asyncio.ensure_future(sender.communicate(json.dumps(asked).encode()))
+    await asyncio.sleep(LOAD_SECONDS / 2)
+    middle = resident(server.process.pid)
+    sent = json.loads((await sending)[0])
+    for number, session in enumerate(sessions):
+        session.revision += len(range(number, sent["batches"], spread))
     complete = all(
         [
             await viewers.reached(session.revision, 20)
@@ -243,11 +250,14 @@ async def load(server: Server, token: str, spread: int) -> None:
         await viewers.close()
     errors = server.log.read_text().count("ERROR")
     print(
-        f"  1,000 viewers of {spread}: {number} batches in {passed:.0f} s ({late} late); memory {start >> 20} MB, "
+        f"  1,000 viewers of {spread}: {sent['batches']} batches in {sent['seconds']:.0f} s ({sent['late']} late); memory {start >> 20} MB, "
         f"{middle >> 20} MB half-way, {end >> 20} MB at the end; {errors} errors in the log",
         flush=True,
     )
     wanted("nobody misses the end, without an error", complete and errors == 0, "yes" if complete else "NO")
+    rate = sent["batches"] / sent["seconds"]
+    wanted(f"{LOAD_RATE:.0f} batches a second", rate >= 0.98 * LOAD_RATE, f"{rate:.1f}")
+    wanted("memory is flat from half-way on", end <= 1.05 * middle, f"{(end - middle) / 2**20:+.1f} MB")
 
 
 def run() -> None:

@@ -16,6 +16,8 @@ class Viewers:
         self.counts: list[int] = []
         self.revisions: list[int] = []
         self.last = 0.0
+        # The last frame that one of them got.
+        self.text = ""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, url: str, number: int, since: int | None = None) -> None:
@@ -42,6 +44,8 @@ class Viewers:
         unconfirmed = 0
         async for text in socket:
             self.counts[index] += 1
+            if index == 0:
+                self.text = str(text)
             if parses:
                 # The revision stands in the first characters; parsing it all would measure this side.
                 at = text.find('"revision":')  # type: ignore[arg-type]

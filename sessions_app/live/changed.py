@@ -140,11 +140,7 @@ def fragments(reading: Reading, messages: list[Message], base: str) -> list[dict
     files = reading.changes_of_turns(prompts) if prompts else {}
     for name in prompts:
         changed = files.get(name, []) if not reading.is_reverted(name) else []
-        html = (
-            render_to_string("sessions_app/changed.html", {"changed": changed, "base": base})
-            if changed
-            else ""
-        )
+        html = render_to_string("sessions_app/changed.html", {"changed": changed, "base": base})
         found.append({"kind": "changed", "id": name, "html": html.strip()})
     return found if sum(len(fragment["html"]) for fragment in found) <= _MOST_CHARACTERS else None
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import resource
 import signal
 import socket
 import stat
@@ -90,6 +91,18 @@ def test_a_running_request_ends_before_the_server_does(fresh: Server) -> None:
             assert code.result() == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(fresh.url)
+
+
+def test_it_may_open_as_many_files_as_the_system_lets_it(fresh: Server) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        fresh.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert fresh.process is not None
+    allowed, _ = resource.prlimit(fresh.process.pid, resource.RLIMIT_NOFILE)
+    assert allowed == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:

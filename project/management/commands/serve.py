@@ -3,6 +3,7 @@
 import errno
 import gc
 import logging
+import resource
 import socket
 import threading
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from sessions_app.live.hubs import hubs
 logger = logging.getLogger(__name__)
 
 _SWEEP_EVERY = 3600.0
+# Every viewer is an open file, and shells and services begin with 1,024.
+_OPEN_FILES = 65_536
 
 
 def _serve(
@@ -81,6 +84,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         workers = settings.GANDER.workers if options["workers"] is None else options["workers"]
         self._check(workers, options["server"])
+        self._allow_many_open_files()
         listener = self._listen(settings.GANDER.host, settings.GANDER.port)
         self._migrate()
 
@@ -115,6 +119,14 @@ class Command(BaseCommand):
             raise CommandError(f"{workers} workers need Redis to reach each other; set REDIS_URL")
         if server == "uvicorn" and find_spec("uvicorn") is None:
             raise CommandError("uvicorn is not installed; pip install 'uvicorn[standard]'")
+
+    @staticmethod
+    def _allow_many_open_files() -> None:
+        """Raises this process's limit as far as the system lets it."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
     @staticmethod
     def _listen(host: str, port: int) -> socket.socket:
