@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import F, QuerySet
 
 from sessions_app.models import FileDiff, Item, Message, Part, Session
+from sessions_app.paths import relative
 from sessions_app.render.tool import obj, txt
 
 Mask = Callable[[str, Any], Any]
@@ -77,6 +78,10 @@ class Reading:
     def directory(self) -> str:
         return self.text(self.session.directory)
 
+    def file(self, row: FileDiff) -> str:
+        """A changed file's name, as seen from the session's directory."""
+        return relative(self.text(row.file), self.directory)
+
     def messages(self) -> QuerySet[Message]:
         """Messages in order; placeholders, of which nothing is known yet, are left out."""
         return self.session.messages.filter(placeholder=False)
@@ -108,7 +113,7 @@ class Reading:
         rows = self.session.diffs.filter(message__external_id__in=list(prompts)).defer("patch")
         found: dict[str, list[FileDiff]] = {}
         for row in rows.annotate(prompt=F("message__external_id")).order_by("file"):
-            row.file = self.text(row.file)
+            row.file = self.file(row)
             found.setdefault(row.prompt, []).append(row)
         return found
 
@@ -136,7 +141,7 @@ class Reading:
     def _change(self, rows: list[FileDiff]) -> Change:
         return Change(
             pk=rows[-1].pk,
-            file=self.text(rows[-1].file),
+            file=self.file(rows[-1]),
             patches=[self.text(row.patch) for row in rows],
             statuses=[row.status for row in rows],
             additions=sum(row.additions for row in rows),

@@ -3,7 +3,7 @@
 from sessions_app.render.tool import obj, txt
 
 # Some servers answer with a whole page.
-_MOST_SHOWN = 4000
+_MOST_SHOWN = 1500
 
 
 def error_of(error: object) -> dict[str, str] | None:

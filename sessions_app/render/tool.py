@@ -1,13 +1,10 @@
 """What a tool call did, in words and pieces that its card shows."""
 
-import ntpath
-import posixpath
-import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sessions_app import json_text
+from sessions_app import json_text, paths
 from sessions_app.diffs import unified
 from sessions_app.render import names
 from sessions_app.text import line
@@ -60,9 +57,6 @@ def pretty(value: object) -> str:
         return json.dumps(value, indent=2, ensure_ascii=False)
     except (ValueError, TypeError, RecursionError):
         return json_text.dumps(value)
-
-
-_WINDOWS = re.compile(r"^([A-Za-z]:[\\/]|\\\\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +199,8 @@ class Tool:
         return self.relative(txt(self.metadata.get("filepath")))
 
     def relative(self, path: str) -> str:
-        """The path as seen from the session's directory, where it lies in it."""
-        flavour = ntpath if _WINDOWS.match(self.directory) else posixpath
-        directory, asked = (flavour.normcase(each) for each in (self.directory.rstrip("/\\"), path))
-        if directory and asked == directory:
-            return "."
-        if directory and asked.startswith(directory + flavour.sep):
-            return str(flavour.normpath(path[len(directory) + 1 :]))
-        return path
+        """The path as seen from the session's directory."""
+        return paths.relative(path, self.directory)
 
     @property
     def patches(self) -> list[tuple[str, str]]:
@@ -329,9 +317,8 @@ class Tool:
         """Its input as JSON, paths as seen from the session's directory."""
         given = pretty(self.state.get("input")) if self.state.get("input") else ""
         within = self.directory.rstrip("/\\")
-        separator = "\\" if _WINDOWS.match(within) else "/"
         # As JSON writes it.
-        return given.replace(json_text.dumps(within + separator)[:-1], '"') if within else given
+        return given.replace(json_text.dumps(within + paths.separator(within))[:-1], '"') if within else given
 
     @property
     def attachments(self) -> list[dict[str, Any]]:

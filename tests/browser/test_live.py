@@ -115,7 +115,7 @@ def test_a_turn_arrives_in_place(
     session.sync(factories.user_message("msg_3", time=at(10), summary={"diffs": [diff]}))
     is_settled(owner, fresh_owner)
     is_settled(reader, fresh_reader)
-    reader.locator(".changed summary", has_text="~/app/ran.py").click()
+    reader.locator(".changed summary", has_text="ran.py").click()
     expect(reader.locator(".changed .diff")).to_contain_text("ran")
     expect(owner.locator("#announcer p").last).to_have_text("All four ran.")
     for page in (owner, reader):

@@ -168,7 +168,11 @@ def test_the_files_that_a_turn_changed_stand_at_its_end(
     alice: User, browser_of: Browsers, client: Client
 ) -> None:
     session = factories.session(
-        alice, *turn(1, "/home/alice/one.py"), *turn(2, "/home/alice/two.py"), shared=True
+        alice,
+        factories.session_item(),
+        *turn(1, "/home/alice/app/one.py"),
+        *turn(2, "/home/alice/two.py"),
+        shared=True,
     )
     # The source says of the whole session, too: each turn keeps what it did.
     whole = {"file": "all.py", "patch": "@@ -1 +1 @@\n-x\n+y\n", "additions": 1, "deletions": 1}
@@ -176,7 +180,7 @@ def test_the_files_that_a_turn_changed_stand_at_its_end(
     own, url = browser_of(alice), f"/sessions/{session.pk}"
     page = own.get(url)
     first, second = page.context["turns"]
-    assert [change.file for change in first.changed] == ["/home/alice/one.py"]
+    assert [change.file for change in first.changed] == ["one.py"]
     html = page.content.decode()
     assert html.index("Answer 1") < html.index("one.py") < html.index("Prompt 2") < html.index("two.py")
     address = f"/changes/{second.changed[0].pk}"
