@@ -44,7 +44,7 @@ from sessions_app.live.threads import Threads
 logger = logging.getLogger(__name__)
 
 # Text that is being written reaches the store a few times a second; what else happens, at once.
-TEXT_INTERVAL = 0.15
+TEXT_INTERVAL = 0.1
 in_thread = Threads(2, "agent").run
 # What a turn begins with may have to wait for an allowlist, while other turns' last words are written.
 _reading = Threads(2, "papers").run
@@ -155,11 +155,9 @@ class Run:
         if papers.choice is None:
             raise papers.refused or LookupError("no model")
         # Imports a provider's library the first time, which takes a second or more.
-        model = await asyncio.to_thread(providers.model_of, papers.choice)
+        model = await _reading(providers.model_of, papers.choice)
         # Of a long session it takes a while, and the rows are not needed any more.
-        messages = await asyncio.to_thread(
-            history.of, papers.messages, papers.choice.provider, papers.goes_on
-        )
+        messages = await _reading(history.of, papers.messages, papers.choice.provider, papers.goes_on)
         papers.messages = []
         directory = self.turn.session.directory
         tools = SessionTools(
