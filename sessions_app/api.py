@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 
 from sessions_app import acts, json_text, listing
 from sessions_app.links import base_url, share_address
+from sessions_app.listing import FIRST_DAY, LAST_DAY
 from sessions_app.models import TITLE_LENGTH, Message, Session, Source, Status
 from sessions_app.reading import Reading
 from sessions_app.window import before_or_after
@@ -81,8 +82,10 @@ class SessionFilters(Schema):
     model: str = Field("", max_length=100)
     shared: bool | None = None
     archived: bool = False
-    since: date | None = Field(None, description="Last active on this day or later")
-    until: date | None = None
+    since: date | None = Field(
+        None, ge=FIRST_DAY, le=LAST_DAY, description="Last active on this day or later"
+    )
+    until: date | None = Field(None, ge=FIRST_DAY, le=LAST_DAY)
     sort: listing.Sort = listing.Sort.NEWEST
     cursor: str = Field("", max_length=200)
     limit: Limit = 50

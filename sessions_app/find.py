@@ -23,8 +23,11 @@ Place = tuple[datetime, str, int]
 
 MOST_HITS = 200
 _AROUND = 60
-# What stands in the stored text as in the shown one: between them there may be Markdown's marks, JSON's escapes, colours.
+# What stands in the stored text as in the shown one; between them there may be Markdown's marks and JSON's escapes. A
+# mark within a word hides it, but for a terminal's, which often colours the very words that were looked for.
 _PLAIN = re.compile(r"[A-Za-z0-9]+")
+_LETTERS = re.compile(r"[^\W_]+")
+_ESCAPE = "\\u001b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,11 @@ def find(reading: Reading, wanted: str) -> Found:
         return Found([], 0, more=False)
     # A line's end reads as a space.
     pattern = re.compile(r"\s+".join(map(re.escape, wanted.split())), re.IGNORECASE)
-    stored = _PLAIN.findall(wanted)
     hits: list[Hit] = []
     count = 0
     # A message's error stands under its parts.
     for _, hit in heapq.merge(
-        _in_parts(reading, pattern, stored), _in_errors(reading, pattern, stored), key=itemgetter(0)
+        _in_parts(reading, pattern, wanted), _in_errors(reading, pattern, wanted), key=itemgetter(0)
     ):
         if len(hits) == MOST_HITS:
             return Found(hits, count, more=True)
@@ -66,20 +68,23 @@ def find(reading: Reading, wanted: str) -> Found:
     return Found(hits, count, more=False)
 
 
-def _in_parts(reading: Reading, pattern: re.Pattern[str], stored: list[str]) -> Iterator[tuple[Place, Hit]]:
+def _in_parts(reading: Reading, pattern: re.Pattern[str], wanted: str) -> Iterator[tuple[Place, Hit]]:
     rows = reading.session.parts.filter(message__placeholder=False).select_related("message")
-    rows = rows.annotate(text=Cast("data", TextField())).filter(*_contains(stored))
+    rows = rows.annotate(text=Cast("data", TextField())).filter(*_contains(wanted))
+    letters = [word.casefold() for word in _LETTERS.findall(wanted)]
     for part in rows.order_by("message__created_at", "message__external_id", "external_id").iterator():
+        if not _may_contain(part.text, letters):
+            continue
         data = obj(storable_throughout(reading.part(part)))
         anchor = part.external_id if part.kind == "tool" else part.message.external_id
-        text = "\n".join(words.texts(data, reading.directory))
+        text = "\n".join(words.texts(data, reading.directory, part.message.role))
         if hit := _hit(reading, part.message, anchor, words.place(data), text, pattern):
             yield (*_place(part.message), 0), hit
 
 
-def _in_errors(reading: Reading, pattern: re.Pattern[str], stored: list[str]) -> Iterator[tuple[Place, Hit]]:
+def _in_errors(reading: Reading, pattern: re.Pattern[str], wanted: str) -> Iterator[tuple[Place, Hit]]:
     rows = reading.messages().annotate(text=Cast("data", TextField()))
-    rows = rows.filter(*_contains(stored), text__contains='"error"')
+    rows = rows.filter(*_contains(wanted), text__contains='"error"')
     for message in rows.order_by("created_at", "external_id").iterator():
         error = obj(storable_throughout(reading.message(message))).get("error")
         text = "\n".join(words.error(error))
@@ -87,8 +92,17 @@ def _in_errors(reading: Reading, pattern: re.Pattern[str], stored: list[str]) ->
             yield (*_place(message), 1), hit
 
 
-def _contains(stored: list[str]) -> list[Q]:
-    return [Q(text__icontains=word) for word in stored]
+def _contains(wanted: str) -> list[Q]:
+    """What the database can tell: it knows upper and lower case of plain letters alone."""
+    return [Q(text__icontains=word) | Q(text__contains=_ESCAPE) for word in _PLAIN.findall(wanted)]
+
+
+def _may_contain(stored: str, letters: list[str]) -> bool:
+    """The same of all letters, before the part is read and rendered; what is stored in escapes is not told by them."""
+    if "\\u" in stored:
+        return True
+    folded = stored.casefold()
+    return all(word in folded for word in letters)
 
 
 def _place(message: Message) -> tuple[datetime, str]:

@@ -158,11 +158,16 @@ def _text(asked: Mapping[str, Any], name: str) -> str:
     return storable(str(asked.get(name, "")))[:300].strip()
 
 
+# Days that a list may be asked for: with room for reckoning, where the calendar itself has an end.
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2200, 1, 1)
+
+
 def _date(asked: Mapping[str, Any], name: str) -> date | None:
     try:
-        return date.fromisoformat(str(asked.get(name, "")))
+        day = date.fromisoformat(str(asked.get(name, "")))
     except ValueError:
         return None
+    return day if FIRST_DAY <= day <= LAST_DAY else None
 
 
 def page(

@@ -106,7 +106,7 @@ class Reading:
     @property
     def files_changed(self) -> int:
         """How many files :meth:`changes` answers."""
-        return len(self.changes()) if self.revert_mark else self.session.files
+        return len({digest for _, digest in self._kept()}) if self.revert_mark else self.session.files
 
     def changes_of_turns(self, prompts: Iterable[str]) -> dict[str, list[FileDiff]]:
         """What the turn of each of these prompts changed, by the prompt's id; without the patches."""
@@ -118,25 +118,35 @@ class Reading:
         return found
 
     def change(self, pk: int) -> Change | None:
-        """How one file changed: one of :meth:`changes`, or what a single turn did."""
-        found = next((change for change in self.changes() if change.pk == pk), None)
-        row = None if found else self.session.diffs.filter(pk=pk).first()
-        return self._change([row]) if row else found
+        """One of :meth:`changes`."""
+        return next((change for change in self.changes() if change.pk == pk), None)
+
+    def change_of_turn(self, pk: int) -> Change | None:
+        """What a single turn did to one file."""
+        row = self.session.diffs.filter(pk=pk).exclude(message=None).first()
+        return self._change([row]) if row else None
 
     def changes(self) -> list[Change]:
         """Every file changed: as the source says of the whole session, else what each prompt's turn did, in order.
 
         Of turns that were taken back nothing is left.
         """
-        rows = list(self.session.diffs.filter(message=None))
-        if not rows:
-            by_turn = self.session.diffs.annotate(prompt=F("message__external_id"))
-            ordered = by_turn.order_by("message__created_at", "message__external_id")
-            rows = [row for row in ordered if not self.is_reverted(row.prompt)]
+        kept = self._kept()
+        rows = self.session.diffs.in_bulk([pk for pk, _ in kept])
         by_file: dict[str, list[FileDiff]] = {}
-        for row in rows:
-            by_file.setdefault(row.file_digest, []).append(row)
+        for pk, digest in kept:
+            if row := rows.get(pk):
+                by_file.setdefault(digest, []).append(row)
         return sorted(map(self._change, by_file.values()), key=lambda change: change.file)
+
+    def _kept(self) -> list[tuple[int, str]]:
+        """The rows that :meth:`changes` is made of, in order: each one's key and its file's."""
+        whole = list(self.session.diffs.filter(message=None).values_list("pk", "file_digest"))
+        if whole:
+            return whole
+        of_turns = self.session.diffs.order_by("message__created_at", "message__external_id")
+        rows = of_turns.values_list("pk", "file_digest", "message__external_id")
+        return [(pk, digest) for pk, digest, prompt in rows if not self.is_reverted(prompt)]
 
     def _change(self, rows: list[FileDiff]) -> Change:
         return Change(

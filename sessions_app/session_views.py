@@ -102,7 +102,9 @@ def _shown(change: Change, inline: bool) -> dict[str, Any]:
 
 def change(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
     """One file's change, whole."""
-    found = reading.change(extra["pk"])
+    # What a single turn did has the key of the same row as the file's changes of all turns may have.
+    of_turn = "turn" in request.GET
+    found = (reading.change_of_turn if of_turn else reading.change)(extra["pk"])
     if found is None:
         raise Http404
     context = {

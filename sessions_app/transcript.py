@@ -118,7 +118,9 @@ def context(request: HttpRequest, reading: Reading, base: str) -> dict[str, Any]
         newest = _open_steps(found[-1].answers)
         if newest is not None:
             newest.newest = True
-    ending = found[:-1] if page.after else found
+    # A turn that goes on behind the window ends there.
+    behind = window.later(reading.messages(), page.after).first() if page.after else None
+    ending = found[:-1] if behind and behind.role != "user" else found
     changed = reading.changes_of_turns(turn.id for turn in ending if not turn.reverted)
     for turn in ending:
         turn.changed = changed.get(turn.id, [])

@@ -39,7 +39,7 @@ def _pieces(reading: Reading) -> Iterator[str]:
         for part in parts.get(message.pk, []):
             yield _part(obj(storable_throughout(reading.part(part))), reading.directory)
         if error := error_of(data.get("error")):
-            yield f"> **{error['name']}** {error['status']} {error['message']}".rstrip()
+            yield f"> **{error['name']}** {error['status']} {error['message']}{' …' if error['cut'] else ''}".rstrip()
 
 
 def _part(data: dict[str, Any], directory: str) -> str:
@@ -55,8 +55,9 @@ def _part(data: dict[str, Any], directory: str) -> str:
         case "compaction":
             return "*The conversation was compacted here.*"
         case "retry":
-            error = error_of(data.get("error")) or {"name": "", "message": ""}
-            return f"*Tried again after {error['name'] or 'an error'}: {error['message']}*"
+            error = error_of(data.get("error")) or {"name": "", "message": "", "cut": ""}
+            cut = " …" if error["cut"] else ""
+            return f"*Tried again after {error['name'] or 'an error'}: {error['message']}{cut}*"
         case "patch":
             files = [Tool({}, directory).relative(txt(file)) for file in items(data.get("files"))]
             return f"*Changed {', '.join(files)}*" if files else ""
@@ -74,7 +75,8 @@ def _tool(tool: Tool) -> str:
     seconds = f", {tool.seconds:.1f} s" if tool.seconds is not None else ""
     head = f"**{tool.verb}** {f'`{tool.object}`' if tool.object else ''} ({tool.status_word}{seconds})"
     blocks = [_fenced(text, language) for text, language in _given(tool)]
-    blocks += [_fenced(patch, "diff") for _, patch in tool.patches]
+    patches = tool.patches or (tool.wanted_patches if tool.kind in ("edit", "patch") else [])
+    blocks += [_fenced(patch, "diff") for _, patch in patches]
     output = tool.error or ("" if tool.patches else tool.output)
     if output:
         blocks.append(_fenced(stripped(output)))
@@ -87,7 +89,7 @@ def _given(tool: Tool) -> list[tuple[str, str]]:
         case "bash":
             return [(tool.command, "sh")] if tool.command != tool.object else []
         case "write":
-            return [(txt(tool.input.get("content")), "")]
+            return [(tool.written, "")]
         case "task":
             return [(txt(tool.input.get("prompt")), "")]
         case "batch":

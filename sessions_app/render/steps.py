@@ -1,5 +1,6 @@
 """What an agent did between prompt and answer, folded to one line that says it in words."""
 
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from sessions_app import json_text
 from sessions_app.models import Part
+from sessions_app.paths import relative
 from sessions_app.reading import Reading
 from sessions_app.render.tool import Tool, obj
 from sessions_app.text import line
@@ -49,7 +51,7 @@ def call_of(reading: Reading, part: Part) -> Call | None:
         return None
     tool = Tool(obj(part.data))
     kind = tool.kind if tool.kind in WORDS else ""
-    file = line(reading.text(tool.file).replace("\\", "/").rsplit("/", 1)[-1], 60)
+    file = line(relative(reading.text(tool.file), reading.directory), 200)
     return Call(kind, tool.status, tool.seconds, file if len(WORDS[kind]) > 2 else "")
 
 
@@ -66,7 +68,8 @@ def _said(kind: str, calls: list[Call]) -> str:
     count = len(names) + sum(not call.file for call in calls)
     one, several, *same = WORDS[kind]
     if same and count == len(names) == 1:
-        return same[0].format(*names)
+        (name,) = names
+        return same[0].format(re.split(r"[\\/]", name)[-1])
     return (several if count > 1 else one).format(count)
 
 

@@ -9,14 +9,18 @@ from sessions_app.render.markdown import text_of
 from sessions_app.render.tool import Tool, items, pretty, txt
 
 
-def texts(data: dict[str, Any], directory: str) -> Iterator[str]:
-    """Every text of a part that its reader can see; ``data`` is the part as that reader gets it."""
+def texts(data: dict[str, Any], directory: str, role: str) -> Iterator[str]:
+    """Every text of a part that its reader can see; ``data`` is the part as that reader gets it.
+
+    Args:
+        role: of the message, which decides how its text reads.
+    """
     match data.get("type"):
         case "tool":
             yield from _tool(Tool(data, directory))
         case "text" | "reasoning":
             said = txt(data.get("text"))
-            yield stripped(said) if data.get("synthetic") else text_of(said)
+            yield stripped(said) if data.get("synthetic") else said if role == "user" else text_of(said)
         case "file" | "agent":
             yield txt(data.get("filename")) or txt(data.get("name"))
         case "retry":
@@ -62,6 +66,7 @@ def _tool(tool: Tool) -> Iterator[str]:
         case "search":
             yield from (tool.object, txt(given.get("include")) or txt(given.get("names")), output)
         case "todo":
+            yield tool.object
             yield from (todo["content"] for todo in tool.todos)
         case "task":
             yield from (tool.object, txt(given.get("subagent_type")))
@@ -73,11 +78,12 @@ def _tool(tool: Tool) -> Iterator[str]:
         case "skill":
             yield from (tool.object, text_of(tool.output))
         case "batch":
+            yield tool.object
             for call in tool.calls:
                 yield from (call.shown_name, call.object, call.pretty_input)
             yield output
         case "generic":
-            yield from (tool.pretty_input, output)
+            yield from (tool.object, tool.pretty_input, output)
         case _:
             yield from (tool.object, output)
     yield from (*tool.diagnostics, stripped(tool.error))

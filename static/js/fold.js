@@ -24,7 +24,7 @@ const sayKind = (kind, calls) => {
   const names = new Set(calls.map((call) => call[3]).filter(Boolean));
   const count = names.size + calls.filter((call) => !call[3]).length;
   const [one, several, same] = words[kind];
-  if (same && count === 1 && names.size === 1) return same.replace("{}", () => [...names][0]);
+  if (same && count === 1 && names.size === 1) return same.replace("{}", () => [...names][0].split(/[\\/]/).at(-1));
   return (count > 1 ? several : one).replace("{}", count);
 };
 // The fold's own line, from the calls that its runs name as [kind, status, seconds, file].

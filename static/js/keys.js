@@ -1,6 +1,6 @@
 // Single-letter keys: j and k for the next and previous prompt, e for all steps, / to find, ? for help.
 // They can be switched off in the help (WCAG 2.1.4), and never act while one types.
-import { standAt } from "./place.js";
+import { line, standAt } from "./place.js";
 
 const store = "gander-keys";
 let on = true;
@@ -17,9 +17,9 @@ const step = (direction) => {
   // Prompts that were taken back are in a fold.
   const prompts = [...document.querySelectorAll(".message.user")].filter((prompt) => prompt.checkVisibility());
   // Where a prompt comes to stand, under the header.
-  const line = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+  const top = line();
   const tops = prompts.map((prompt) => prompt.getBoundingClientRect().top);
-  const index = direction > 0 ? tops.findIndex((top) => top > line + 4) : tops.findLastIndex((top) => top < line - 4);
+  const index = direction > 0 ? tops.findIndex((each) => each > top + 4) : tops.findLastIndex((each) => each < top - 4);
   if (prompts[index]) { standAt(prompts[index]); return; }
   // Not loaded: the outline knows the prompt beyond what is.
   const links = [...document.querySelectorAll(".outline [data-prompt]")];

@@ -1,6 +1,7 @@
 // The session page while its agent works: what arrives is put in place without moving what one reads.
 import { keepOpen, showState } from "./connection.js";
 import { arrange, compare, replace, unitsOf } from "./fold.js";
+import { line } from "./place.js";
 
 const head = document.querySelector("[data-live]");
 const log = document.querySelector("#messages");
@@ -25,7 +26,10 @@ const added = (element) => {
 };
 const endIsLoaded = () => !log.querySelector("[data-window=after]");
 const atEnd = () => endIsLoaded() && innerHeight + scrollY > document.documentElement.scrollHeight - 150;
-const inView = () => unitsOf(log).find((unit) => unit.getBoundingClientRect().bottom > 130);
+const inView = () => {
+  const top = line() + 10;
+  return unitsOf(log).find((unit) => unit.getBoundingClientRect().bottom > top);
+};
 
 const count = () => {
   pill.hidden = fresh.size === 0 || atEnd();
@@ -109,17 +113,26 @@ const message = (fragment, touched) => {
 
 const prompt = (fragment) => {
   for (const list of document.querySelectorAll(".prompts")) {
-    const line = parse(fragment.html);
-    const id = line.querySelector("[data-prompt]").dataset.prompt;
+    const entry = parse(fragment.html);
+    const id = entry.querySelector("[data-prompt]").dataset.prompt;
     const old = list.querySelector(`[data-prompt="${CSS.escape(id)}"]`)?.closest("li");
-    if (old) { old.replaceWith(line); continue; }
+    if (old) {
+      // What one reads stays marked, and the focus where it was.
+      const [link, now] = [old, entry].map((each) => each.querySelector("[data-prompt]"));
+      if (link.hasAttribute("aria-current")) now.setAttribute("aria-current", "true");
+      if (old.isEqualNode(entry)) continue;
+      const focused = link === document.activeElement;
+      old.replaceWith(entry);
+      if (focused) now.focus({ preventScroll: true });
+      continue;
+    }
     const lines = [...list.querySelectorAll("[data-prompt-order]")];
-    const next = lines.find((other) => other.dataset.promptOrder > line.dataset.promptOrder);
+    const next = lines.find((other) => other.dataset.promptOrder > entry.dataset.promptOrder);
     if (next ? next === lines[0] && list.querySelector("[data-earlier]") : list.querySelector("[data-more]")) continue;
     list.querySelector("[data-none]")?.remove();
-    list.insertBefore(line, next ?? null);
+    list.insertBefore(entry, next ?? null);
     // Those behind one that came late count one more.
-    let number = Number(line.querySelector(".number").textContent);
+    let number = Number(entry.querySelector(".number").textContent);
     for (let each = next; each?.dataset.promptOrder; each = each.nextElementSibling) each.querySelector(".number").textContent = String(number += 1);
   }
 };
@@ -127,13 +140,13 @@ const prompt = (fragment) => {
 // Which prompts were taken back, by the mark that the page bears (sessions_app/reading.py says it of a fresh outline).
 const markReverted = () => {
   const [first, part] = log.dataset.revert.split(" ");
-  for (const line of document.querySelectorAll(".prompts [data-prompt-order]")) {
-    const link = line.querySelector("[data-prompt]");
+  for (const entry of document.querySelectorAll(".prompts [data-prompt-order]")) {
+    const link = entry.querySelector("[data-prompt]");
     const id = link.dataset.prompt;
     const reverted = first !== "" && (id > first || (id === first && !part));
-    if (reverted === line.classList.contains("reverted")) continue;
-    line.classList.toggle("reverted", reverted);
-    if (!reverted) { line.querySelector("[data-reverted]").remove(); continue; }
+    if (reverted === entry.classList.contains("reverted")) continue;
+    entry.classList.toggle("reverted", reverted);
+    if (!reverted) { entry.querySelector("[data-reverted]").remove(); continue; }
     const word = document.createElement("span");
     word.className = "quiet";
     word.dataset.reverted = "";
@@ -147,7 +160,9 @@ const changed = (fragment) => {
   const section = [...log.querySelectorAll(`.turn[data-turn="${CSS.escape(fragment.id)}"]`)].at(-1);
   if (!section) return;
   const old = section.querySelector(":scope > .changed");
-  const now = section.nextElementSibling?.dataset.window === "after" ? null : parse(fragment.html);
+  // A turn may go on behind the window.
+  const after = section.nextElementSibling?.dataset.window === "after" && !section.querySelector(":scope > .changed");
+  const now = after ? null : parse(fragment.html);
   if (now?.dataset.key === old?.dataset.key) return;
   old?.remove();
   if (!now) return;

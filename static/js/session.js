@@ -1,11 +1,11 @@
 // The session page: keeps what one reads in place while earlier messages load above, marks the current prompt in the
 // outline, follows outline links without a reload where the prompt is loaded, and copies links and text.
 import { copyText, say } from "./clipboard.js";
-import { standAt } from "./place.js";
+import { line, standAt } from "./place.js";
 
 const inView = () => {
-  const line = 130;
-  return [...document.querySelectorAll(".turn[data-turn]")].find((turn) => turn.getBoundingClientRect().bottom > line);
+  const top = line() + 10;
+  return [...document.querySelectorAll(".turn[data-turn]")].find((turn) => turn.getBoundingClientRect().bottom > top);
 };
 
 // Loading above: the turn one sees stays where it is.
@@ -51,6 +51,7 @@ const openFolds = (element) => {
   for (let fold = element.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
 };
 let awaited = null;
+// Brings the first of the words into view; of long output only the head is on the page until it is asked for.
 const showWords = (target, words) => {
   const [first] = marked(target, words);
   if (first) {
@@ -59,17 +60,19 @@ const showWords = (target, words) => {
     place.scrollIntoView({ block: "center" });
     return;
   }
-  // Only the head of long output is on the page.
-  const more = target.querySelector("a.more[hx-get]");
+  const more = target.matches(".part, .message, .run") && target.querySelector("a.more[hx-get*='/parts/']");
   if (more && awaited === null) {
-    awaited = { id: target.id, words };
+    awaited = { id: target.id, words, more };
     more.click();
   }
 };
 document.addEventListener("htmx:afterSettle", () => {
-  const target = awaited && document.getElementById(awaited.id);
-  if (target) showWords(target, awaited.words);
+  // Something else may have arrived first.
+  if (!awaited || awaited.more.isConnected) return;
+  const { id, words } = awaited;
   awaited = null;
+  const target = document.getElementById(id);
+  if (target) showWords(target, words);
 });
 const reveal = () => {
   const id = decodeURIComponent(location.hash.slice(1));

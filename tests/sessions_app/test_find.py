@@ -29,6 +29,12 @@ Browsers = Callable[[User], Client]
         ("src/app.py", 1),
         ("sub agent said", 1),
         ("“quoted” \\ text", 1),
+        # A prompt stands as it was typed.
+        ("__init__", 1),
+        ("rename init", 0),
+        ("foobar", 1),
+        ("日本", 1),
+        ("Deployed to staging", 1),
     ],
 )
 def test_what_is_searched_is_what_one_reads(
@@ -48,6 +54,9 @@ def test_what_is_searched_is_what_one_reads(
             input={"filePath": "/home/alice/app/src/app.py", "newString": "seen = 1"},
             metadata=changed,
         ),
+        factories.text_part("prt_31", "msg_1", "rename `__init__` of 日本"),
+        factories.tool_part("grep", "prt_8", output="\x1b[01;31m\x1b[Kfoo\x1b[m\x1b[Kbar"),
+        factories.tool_part("deploy", "prt_9", title="Deployed to staging"),
         factories.tool_part("slack__post", "prt_6", input={"channel": "a"}, output="“quoted” \\ text"),
         factories.tool_part("task", "prt_7", input={"description": "look"}, output="sub *agent* said"),
     )

@@ -48,11 +48,21 @@ def test_a_search_without_hits_offers_the_way_back(alice: User, browser_of: Brow
 
 
 @pytest.mark.parametrize(
-    "query", [{"cursor": "junk"}, {"source": "x"}, {"shared": "x"}, {"q": "%_"}, {"archived": "9"}]
+    "query",
+    [
+        {"cursor": "junk"},
+        {"source": "x"},
+        {"shared": "x"},
+        {"q": "%_"},
+        {"archived": "9"},
+        {"until": "9999-12-31"},
+        {"since": "0001-01-01", "until": "0001-01-20"},
+    ],
 )
 def test_odd_queries_are_no_errors(alice: User, browser_of: Browsers, query: dict[str, str]) -> None:
     factories.session(alice)
-    assert browser_of(alice).get("/sessions", query).status_code in (200, 302)
+    for path in ("/sessions", "/sessions/summary"):
+        assert browser_of(alice).get(path, query).status_code in (200, 302)
 
 
 def test_queries_of_the_list_do_not_follow_its_length(
@@ -183,11 +193,31 @@ def test_the_files_that_a_turn_changed_stand_at_its_end(
     assert [change.file for change in first.changed] == ["one.py"]
     html = page.content.decode()
     assert html.index("Answer 1") < html.index("one.py") < html.index("Prompt 2") < html.index("two.py")
-    address = f"/changes/{second.changed[0].pk}"
+    address = f"/changes/{second.changed[0].pk}?turn"
     assert f'href="{url}{address}"' in html
     assert "two.py" in own.get(url + address).content.decode()
     shared = client.get(f"/share/{session.share_id}{address}").content.decode()
     assert "~/two.py" in shared and "/home/alice" not in shared
+
+
+def test_a_turns_own_change_is_not_that_of_all_turns(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, *turn(1, "one.py"), *turn(2, "one.py"))
+    own, url = browser_of(alice), f"/sessions/{session.pk}"
+    for each in own.get(url).context["turns"]:
+        (change,) = each.changed
+        shown = own.get(f"{url}/changes/{change.pk}?turn").context["change"]["row"]
+        assert (shown.additions, len(shown.patches)) == (1, 1)
+    assert own.get(f"{url}/changes/{change.pk}").context["change"]["row"].additions == 2
+    factories.apply(session, {"type": "session_diff", "data": [{"file": "one.py", "patch": ""}]})
+    whole = session.diffs.get(message=None)
+    assert own.get(f"{url}/changes/{whole.pk}?turn").status_code == 404
+
+
+def test_a_turn_that_ends_with_its_window_shows_its_files(alice: User, browser_of: Browsers) -> None:
+    session = factories.session(alice, *(item for number in range(10, 40) for item in turn(number, "one.py")))
+    own, url = browser_of(alice), f"/sessions/{session.pk}"
+    first = own.get(url)
+    assert first.context["next"] and all(len(turn.changed) == 1 for turn in first.context["turns"])
 
 
 def test_a_turn_that_goes_on_in_the_next_window_ends_there(alice: User, browser_of: Browsers) -> None:

@@ -148,6 +148,7 @@ def test_paths_are_seen_from_the_sessions_directory(directory: str, path: str, s
     [
         (["/a/x.py", "/a/x.py"], "edited x.py"),
         (["/a/x.py", "/a/y.py", "/a/x.py"], "edited 2 files"),
+        (["/a/b/x.py", "/a/c/x.py"], "edited 2 files"),
         (["C:\\a\\x.py"], "edited x.py"),
         ([""], "edited 1 file"),
         (["", "/a/x.py"], "edited 2 files"),
