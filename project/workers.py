@@ -20,11 +20,13 @@ class Workers:
 
     Args:
         work: what each of them does, told its number; it returns when the process is asked to stop.
+        on_stop: called in this process before they are asked to.
     """
 
-    def __init__(self, count: int, work: Callable[[int], None]) -> None:
+    def __init__(self, count: int, work: Callable[[int], None], on_stop: Callable[[], None]) -> None:
         self.count = count
         self.work = work
+        self._on_stop = on_stop
         self._running: dict[int, int] = {}
         self._stopping = False
         # Nobody writes to it: it ends when this process does, whatever ends it.
@@ -80,6 +82,7 @@ class Workers:
     def _stop(self) -> None:
         """Asks all to stop; whoever has not ended in time is killed."""
         self._stopping = True
+        self._on_stop()
         self._send(signal.SIGTERM)
         signal.signal(signal.SIGALRM, lambda *_: self._send(signal.SIGKILL))
         signal.setitimer(signal.ITIMER_REAL, _STOPPING_SECONDS)

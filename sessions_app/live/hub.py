@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 # Text that is still being written is sent about five times a second, however fast it comes.
 TEXT_INTERVAL = 0.2
 _AFTER_TROUBLE = 1.0
+_LONGEST_PAUSE = 30.0
 NOT_SHARED = 4404
 STOPPING = 1012
 
@@ -60,8 +61,8 @@ class Loaded:
     frames: dict[tuple[Hashable, _Group], Frames] = field(default_factory=dict)
     revision: int = 0
     still_written: bool = False
-    # Whether some frames could not be made; everybody else is served all the same.
-    failed: bool = False
+    # Whose frames could not be made; everybody else is served all the same.
+    failed: set[tuple[Hashable, _Group]] = field(default_factory=set)
 
 
 class Hub:
@@ -159,27 +160,42 @@ class Hub:
         for viewer in [viewer for viewer in self.viewers if viewer.door.key in loaded.shut]:
             viewer.close(NOT_SHARED, _gone(viewer))
         for (key, group), viewers in groups.items():
+            if (key, group) in loaded.failed:
+                self._pause(viewers)
             found = loaded.frames.get((key, group))
             if found is None:
                 continue
             for viewer in viewers:
                 # One that began anew meanwhile is served by the next round, which that has asked for.
                 if viewer.ready and (viewer.form, viewer.cursor) == had[viewer]:
+                    viewer.pause = 0.0
                     viewer.offer(found.frames, found.size, found.cursor, self._viewer_is_ready)
         # Up to what everybody ready had heard of; a newcomer may have been served more.
         self.served = max(self.served, heard)
         # A newcomer's round may find what no hint has told yet, and the hint will then be none: it is the others' news.
         self.hear(loaded.revision)
-        if loaded.failed:
-            raise RuntimeError("some frames could not be made")
         return loaded.still_written
+
+    def _pause(self, viewers: list[Viewer]) -> None:
+        """What could not be made is tried again, and the longer after the more often it failed."""
+        loop = asyncio.get_running_loop()
+        for viewer in viewers:
+            viewer.pause = min(max(2 * viewer.pause, _AFTER_TROUBLE), _LONGEST_PAUSE)
+            viewer.not_before = time.monotonic() + viewer.pause
+        for pause in {viewer.pause for viewer in viewers}:
+            loop.call_later(pause, self.wake)
 
     def _behind(self) -> dict[tuple[Hashable, _Group], list[Viewer]]:
         """Ready viewers that lack something. Those that lack only the newest are apart from those further behind."""
         found: dict[tuple[Hashable, _Group], list[Viewer]] = {}
         catching_up = 0
+        now = time.monotonic()
         for viewer in self.viewers:
-            if viewer.ready and (not viewer.greeted or viewer.cursor.revision < self.heard):
+            if (
+                viewer.ready
+                and viewer.not_before <= now
+                and (not viewer.greeted or viewer.cursor.revision < self.heard)
+            ):
                 current = (
                     viewer.greeted and viewer.cursor.row is None and viewer.cursor.revision >= self.served
                 )
@@ -232,7 +248,7 @@ def _load(wanted: Iterable[Wanted], kind: str) -> Loaded:
                     made[known] = _frames(reading, entry.door, group[0], cursor, kind)
             except Exception:
                 logger.exception("frames of %s could not be made", reading.session.pk)
-                loaded.failed = True
+                loaded.failed.add((entry.door.key, group))
                 continue
             loaded.frames[entry.door.key, group] = made[known]
     return loaded
@@ -260,7 +276,13 @@ def _news(reading: Reading, cursor: Cursor, news: dict[str, Any]) -> Frames:
 def _html(reading: Reading, door: Door, cursor: Cursor, news: dict[str, Any]) -> str:
     messages = changed.messages_after(reading, cursor.revision)
     fragments = None if messages is None else changed.fragments(reading, messages, door.base)
-    frame = {**news, "revert": reading.revert_mark, "fragments": changed.header(reading)}
+    # From where on it tells: whoever asked for what was missed knows by that that this is it.
+    frame = {
+        **news,
+        "since": cursor.revision,
+        "revert": reading.revert_mark,
+        "fragments": changed.header(reading),
+    }
     if fragments is None:
         return json_text.dumps({**frame, "type": "messages-changed", "reload": True})
     if messages:

@@ -23,9 +23,13 @@ from sessions_app.models import STALE, Session, Status
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY = 5.0
-# Clocks of several machines differ, and a row's time is taken before its commit.
-_OVERLAP = timedelta(seconds=5)
+# Clocks of several machines differ; and a row's time is taken before its commit, which may be long after.
+_CLOCKS = timedelta(seconds=5)
+_OVERLAP = timedelta(seconds=60)
 _MOST_ROWS = 100
+_MOST_TOUCHED = 2000
+# Of so many rows that a page shows, it is looked whether they are still there.
+MOST_SHOWN = 1000
 _INTERVAL = 0.3
 _ASK_CLIENTS_EVERY = 10.0
 _ENDED = 4401
@@ -45,6 +49,8 @@ class ListViewer(Outlet):
         self.client = client
         # Sessions that were deleted for good, of which it was not told yet.
         self.gone: dict[str, int] = {}
+        # The rows that it shows, as far as it said so or was sent them.
+        self.shown: set[str] = set()
         # Sessions that hints named since it was last told: one's commit may come long after its time was taken.
         self.hinted: set[str] = set()
         # Whether there was something for it while it was not ready, and whom that concerns.
@@ -84,6 +90,19 @@ class Row:
     frame: str
 
 
+@dataclass(slots=True)
+class Loaded:
+    """What a round found."""
+
+    # Every session touched, with its row's key, and when it was written to.
+    keys: dict[str, str]
+    written: dict[str, datetime]
+    # For each list the rows that somebody lacks; nothing where they are too many to tell.
+    rows: dict[listing.Filters | None, list[Row] | None]
+    # Of the rows that pages show, those whose sessions are not there any more.
+    missing: set[str]
+
+
 class ListHub:
     """The open lists of one person."""
 
@@ -92,6 +111,9 @@ class ListHub:
         self.viewers: set[ListViewer] = set()
         self._looked = 0.0
         self._asked = time.monotonic()
+        self._compared = 0.0
+        # Sessions whose hints said that they are new.
+        self._created: set[str] = set()
         self._woken = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
 
@@ -105,6 +127,8 @@ class ListHub:
 
     def hear(self, hint: dict[str, Any]) -> None:
         """A hint. What was deleted for good is not found any more, so its row is taken away at once."""
+        if hint["type"] == hints.CREATED:
+            self._created.add(hint["id"])
         if hint["type"] == hints.DELETED:
             for viewer in self.viewers:
                 viewer.gone[hint["id"]] = hint["revision"]
@@ -145,37 +169,63 @@ class ListHub:
                 viewer.close(_ENDED)
         had = {viewer: (viewer.since, viewer.filters) for viewer in ready}
         now = timezone.now()
-        earliest = min(viewer.since for viewer in ready) - _OVERLAP
         hinted = {viewer: frozenset(viewer.hinted) for viewer in ready}
-        rows = await in_thread(
+        created, self._created = frozenset(self._created), set()
+        wanted: dict[listing.Filters | None, list[dict[str, str]]] = {}
+        for viewer in ready:
+            wanted.setdefault(viewer.filters, []).append(dict(viewer.seen))
+        loaded = await in_thread(
             _load,
             self.owner_id,
-            earliest,
+            min(viewer.since for viewer in ready),
             frozenset().union(*hinted.values()),
-            {viewer.filters for viewer in ready},
+            created,
+            wanted,
+            self._to_compare(ready),
         )
         for viewer in ready:
             # One that began anew meanwhile is served by the next round.
             if viewer.ready and (viewer.since, viewer.filters) == had[viewer]:
                 viewer.hinted -= hinted[viewer]
-                self._tell(viewer, rows[viewer.filters], now)
+                self._tell(viewer, loaded, hinted[viewer], now)
+
+    def _to_compare(self, ready: list[ListViewer]) -> set[str]:
+        """The rows that pages show, for those who begin and now and then: a session deleted for good is not touched."""
+        if all(viewer.greeted for viewer in ready) and time.monotonic() - self._compared < _LOOK_EVERY:
+            return set()
+        self._compared = time.monotonic()
+        return set().union(*(viewer.shown for viewer in ready))
 
     @staticmethod
-    def _tell(viewer: ListViewer, shown: list[Row], now: datetime) -> None:
-        there = {row.id for row in shown}
+    def _tell(viewer: ListViewer, loaded: Loaded, hinted: frozenset[str], now: datetime) -> None:
         # Hints have no order: one that was restored, or only rests, is found, and says itself what it is.
+        gone = {id: revision for id, revision in viewer.gone.items() if id not in loaded.keys}
+        gone |= dict.fromkeys(loaded.missing & viewer.shown, 0)
         frames = [
             json_text.dumps({"type": hints.DELETED, "id": id, "revision": revision, "html": None})
-            for id, revision in viewer.gone.items()
-            if id not in there
+            for id, revision in gone.items()
         ]
-        if len(shown) > _MOST_ROWS:
+        rows = loaded.rows[viewer.filters]
+        if rows is None:
             frames.append(json_text.dumps({"type": "reload"}))
         else:
-            frames += [row.frame for row in shown if viewer.seen.get(row.id) != row.key]
+            lacking = [
+                row
+                for row in rows
+                if viewer.seen.get(row.id) != row.key
+                # The bare news begin now, but for clocks that differ.
+                and (
+                    viewer.filters is not None
+                    or row.id in hinted
+                    or loaded.written[row.id] > viewer.since - _CLOCKS
+                )
+            ]
+            frames += [row.frame for row in lacking]
+            viewer.shown |= {row.id for row in lacking[: MOST_SHOWN - len(viewer.shown)]}
         viewer.since = now
         viewer.gone = {}
-        viewer.seen = {row.id: row.key for row in shown}
+        viewer.shown -= gone.keys()
+        viewer.seen = loaded.keys
         if frames or not viewer.greeted:
             viewer.greeted = True
             told = {"type": "now", "since": int(now.timestamp() * 1000)}
@@ -188,34 +238,62 @@ def _ended(viewers: list[ListViewer], owner_id: int) -> list[ListViewer]:
 
 
 def _load(
-    owner_id: int, since: datetime, hinted: frozenset[str], filters: set[listing.Filters | None]
-) -> dict[listing.Filters | None, list[Row]]:
+    owner_id: int,
+    since: datetime,
+    hinted: frozenset[str],
+    created: frozenset[str],
+    wanted: dict[listing.Filters | None, list[dict[str, str]]],
+    shown: set[str],
+) -> Loaded:
     """The sessions written to since then or hinted at, as each list shows them.
 
-    One more than are told, where there are too many.
+    Args:
+        wanted: for each list, what each of its viewers has seen of late: sessions with their rows' keys.
+        shown: the rows of which it is asked whether their sessions are still there.
     """
     user = get_user_model()(pk=owner_id)
-    named = list(itertools.islice(hinted, _MOST_ROWS + 1))
-    # What fell silent ceases to work without being written to.
+    own = Session.objects.filter(owner_id=owner_id)
+    # What fell silent ceases to work without being written to, also while nobody looked.
     silent = timezone.now() - STALE
-    fell_silent = Q(status=Status.WORKING, written_at__range=(silent - 4 * _OVERLAP, silent))
-    touched = Session.objects.filter(
-        Q(written_at__gte=since) | Q(pk__in=named) | fell_silent, owner_id=owner_id
-    ).defer("info")
-    rows = list(touched.order_by("-written_at")[: _MOST_ROWS + 1])
-    rows.reverse()
-    found: dict[listing.Filters | None, list[Row]] = {}
-    for each in filters:
-        if each is None:
-            found[each] = [Row(str(row.pk), str(row.revision), json_text.dumps(_news(row))) for row in rows]
-            continue
-        shown = set(each.of(user).filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
-        found[each] = [_row(row, each.sort, fits=row.pk in shown) for row in rows]
-    return found
+    fell_silent = Q(status=Status.WORKING, written_at__range=(since - STALE - _OVERLAP, silent))
+    named = Q(pk__in=list(itertools.islice(hinted, _MOST_TOUCHED)))
+    touched = own.filter(Q(written_at__gte=since - _OVERLAP) | named | fell_silent)
+    heads = touched.only("revision", "status", "written_at").order_by("-written_at")[:_MOST_TOUCHED]
+    keys = {str(row.pk): _key(row) for row in heads}
+    lacking = {
+        each: [id for id, key in keys.items() if any(seen.get(id) != key for seen in viewers)]
+        for each, viewers in wanted.items()
+    }
+    told = {id for ids in lacking.values() if len(ids) <= _MOST_ROWS for id in ids}
+    rows = list(own.filter(pk__in=told).defer("info").order_by("written_at")) if told else []
+    found: dict[listing.Filters | None, list[Row] | None] = {}
+    for each, ids in lacking.items():
+        found[each] = None if len(ids) > _MOST_ROWS else _rows(rows, set(ids), each, user, created)
+    there = own.filter(pk__in=shown).values_list("pk", flat=True) if shown else ()
+    return Loaded(
+        keys, {str(row.pk): row.written_at for row in heads}, found, shown - {str(pk) for pk in there}
+    )
 
 
-def _news(session: Session) -> dict[str, Any]:
-    kind = hints.CREATED if session.revision <= 1 else hints.UPDATED
+def _rows(
+    rows: list[Session], ids: set[str], filters: listing.Filters | None, user: Any, created: frozenset[str]
+) -> list[Row]:
+    """Those of these rows as one list shows them."""
+    some = [row for row in rows if str(row.pk) in ids]
+    if filters is None:
+        return [Row(str(row.pk), _key(row), json_text.dumps(_news(row, created))) for row in some]
+    keys = [row.pk for row in some]
+    fitting = set(filters.of(user).filter(pk__in=keys).values_list("pk", flat=True)) if keys else set()
+    return [_row(row, filters.sort, created, fits=row.pk in fitting) for row in some]
+
+
+def _key(session: Session) -> str:
+    return f"{session.revision} {session.shown_status}"
+
+
+def _news(session: Session, created: frozenset[str]) -> dict[str, Any]:
+    is_new = session.revision <= 1 or str(session.pk) in created
+    kind = hints.CREATED if is_new else hints.UPDATED
     return {
         "type": hints.DELETED if session.deleted_at else kind,
         "id": str(session.pk),
@@ -225,13 +303,13 @@ def _news(session: Session) -> dict[str, Any]:
     }
 
 
-def _row(session: Session, sort: listing.Sort, *, fits: bool) -> Row:
+def _row(session: Session, sort: listing.Sort, created: frozenset[str], *, fits: bool) -> Row:
     """The row, where the list shows the session, and where in the list it stands."""
     session.order = listing.order_of(session, sort)  # type: ignore[attr-defined]
     frame = {
-        **_news(session),
+        **_news(session, created),
         "html": render_to_string("sessions_app/row.html", {"session": session}).strip() if fits else None,
         "order": session.order,  # type: ignore[attr-defined]
         "group": listing.group_of(session, sort),
     }
-    return Row(str(session.pk), f"{session.revision} {session.shown_status}", json_text.dumps(frame))
+    return Row(str(session.pk), _key(session), json_text.dumps(frame))

@@ -7,6 +7,7 @@ server is still there with ``{"ping": true}``.
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ from sessions_app.live.changed import Cursor
 from sessions_app.live.doors import Client, Door
 from sessions_app.live.hub import NOT_SHARED
 from sessions_app.live.hubs import hubs
-from sessions_app.live.list_hub import ListViewer
+from sessions_app.live.list_hub import MOST_SHOWN, ListViewer
 from sessions_app.live.threads import in_thread
 from sessions_app.live.viewer import Form, Viewer
 
@@ -85,6 +86,15 @@ def _revision(value: Any) -> int | None:
     return value if fits else None
 
 
+def _ids(value: Any) -> set[str]:
+    """Sessions' ids as a client sends them; what is none is left out."""
+    found = set()
+    for each in value[:MOST_SHOWN] if isinstance(value, list) else ():
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            found.add(str(uuid.UUID(each)))
+    return found
+
+
 async def watch_session(door: Door | None, receive: Receive, send: Send) -> None:
     """Serves one socket on a session; without a door, or with a shut one, it closes with 4404."""
     socket = _Socket(receive, send)
@@ -122,7 +132,7 @@ async def watch_session(door: Door | None, receive: Receive, send: Send) -> None
 async def watch_list(client: Client, user_pk: int | None, receive: Receive, send: Send) -> None:
     """Serves one socket on somebody's own list; the first frame names the page's filters and its time.
 
-    ``{"since": milliseconds since 1970, "query": the page's query}``
+    ``{"since": milliseconds since 1970, "query": the page's query, "shown": [ids of the sessions that it shows]}``
     """
     socket = _Socket(receive, send)
     await socket.accept()
@@ -142,6 +152,7 @@ async def watch_list(client: Client, user_pk: int | None, receive: Receive, send
                 viewer.filters = listing.Filters.read(QueryDict(str(frame.get("query", ""))[:2000]))
                 viewer.since = datetime.fromtimestamp(since / 1000, UTC)
                 viewer.seen = {}
+                viewer.shown = _ids(frame.get("shown"))
                 viewer.greeted = False
                 everything.watch_list(user_pk, viewer)
             elif "ack" in frame:

@@ -4,6 +4,7 @@ An event's id says how far it brings its reader, so that ``Last-Event-ID`` or ``
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,12 +21,20 @@ Headers = list[tuple[bytes, bytes]]
 
 # A stream ends after so many bytes, and its client comes back for the rest: daphne keeps whatever is not read yet.
 BUDGET = 512 * 1024
+_LAST_WORD_SECONDS = 1.0
 _HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"private, no-store"),
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
 ]
+
+
+async def in_time(writing: Awaitable[None]) -> None:
+    """A last word, for which nobody is waited who does not read: there may be a server behind that would."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORD_SECONDS):
+            await writing
 
 
 class EventStream:
@@ -64,7 +73,7 @@ class EventStream:
         try:
             await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
             if not gone.done():
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+                await in_time(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
         finally:
             gone.cancel()
             ended.cancel()
@@ -134,7 +143,7 @@ async def watch_session(
     async def end(last: str) -> None:
         try:
             if last:
-                await stream.write(last)
+                await in_time(stream.write(last))
         finally:
             stream.ended.set()
 

@@ -32,11 +32,25 @@ class Outlet:
         leave: ends the connection, with a close code and a last frame.
     """
 
-    __slots__ = ("_task", "_write", "closed", "greeted", "last_said", "leave", "unconfirmed")
+    __slots__ = (
+        "_task",
+        "_write",
+        "closed",
+        "greeted",
+        "last_said",
+        "leave",
+        "not_before",
+        "pause",
+        "unconfirmed",
+    )
 
     def __init__(self, write: Callable[[str], Awaitable[None]], leave: Callable[[int, str], None]) -> None:
         # Whether it was sent anything yet: the first frame holds more than what changed.
         self.greeted = False
+        # After frames for it could not be made: until when it is left in peace, by the monotonic clock, and how long
+        # that was.
+        self.not_before = 0.0
+        self.pause = 0.0
         # When anything was last sent, by the monotonic clock.
         self.last_said = time.monotonic()
         self.closed = False

@@ -56,6 +56,13 @@ const settle = () => {
 list.addEventListener("pointerleave", () => setTimeout(settle));
 list.addEventListener("focusout", () => setTimeout(settle));
 
+// What the page has, for the server to tell what it lacks, and which of its rows are gone.
+const hello = () => ({
+  since,
+  query: location.search.slice(1),
+  shown: [...list.querySelectorAll("li[id^=session-]")].map((row) => row.id.slice("session-".length)),
+});
+
 let loading = false;
 let wanted = false;
 const reload = async () => {
@@ -79,7 +86,7 @@ const reload = async () => {
     held = new Map();
     // What was put into the rows before is gone with them.
     since = Number(fetched.dataset.since);
-    connection.send({ since, query: location.search.slice(1) });
+    connection.send(hello());
   }
   loading = false;
 };
@@ -130,7 +137,7 @@ const take = (frame) => {
 };
 
 const connection = keepOpen("/ws/sessions", {
-  hello: () => ({ since, query: location.search.slice(1) }),
+  hello,
   take: (frame) => { if (frame.type === "now") since = frame.since; else take(frame); },
   state: showState,
   ended: () => location.assign("/sign-in"),

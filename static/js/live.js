@@ -137,24 +137,6 @@ const prompt = (fragment) => {
   }
 };
 
-// Which prompts were taken back, by the mark that the page bears (sessions_app/reading.py says it of a fresh outline).
-const markReverted = () => {
-  const [first, part] = log.dataset.revert.split(" ");
-  for (const entry of document.querySelectorAll(".prompts [data-prompt-order]")) {
-    const link = entry.querySelector("[data-prompt]");
-    const id = link.dataset.prompt;
-    const reverted = first !== "" && (id > first || (id === first && !part));
-    if (reverted === entry.classList.contains("reverted")) continue;
-    entry.classList.toggle("reverted", reverted);
-    if (!reverted) { entry.querySelector("[data-reverted]").remove(); continue; }
-    const word = document.createElement("span");
-    word.className = "quiet";
-    word.dataset.reverted = "";
-    word.textContent = "reverted";
-    link.querySelector("[dir]").after(" ", word);
-  }
-};
-
 // The files that a turn changed stand at its end, where that is on the page.
 const changed = (fragment) => {
   const section = [...log.querySelectorAll(`.turn[data-turn="${CSS.escape(fragment.id)}"]`)].at(-1);
@@ -234,11 +216,8 @@ let heard = revision;
 let over = false;
 // What was asked for again, until it has come: a connection that breaks takes the answer with it.
 let owed = Infinity;
-let owing = 0;
 const askAgain = (since) => {
   owed = Math.min(owed, since);
-  clearTimeout(owing);
-  owing = setTimeout(() => { owed = Infinity; }, 60_000);
   connection.send({ since: owed });
 };
 // Whether the next load is to bring the session's end.
@@ -269,6 +248,19 @@ const address = () => {
   if (toEnd || !inFirst) query.set("at", toEnd ? newestId() : target.id);
   return `${location.pathname}?${query}`;
 };
+// The outlines that were loaded, each with its new form: around where the page's content is from.
+const loadOutlines = async (page) => {
+  const found = [];
+  for (const box of [".outline", "#outline-sheet"]) {
+    const old = document.querySelector(`${box} .prompts`);
+    if (!old) continue;
+    const path = page.querySelector(`${box} [hx-get]`).getAttribute("hx-get");
+    const response = await fetch(path, { headers: { "HX-Request": "true" } });
+    if (!response.ok) throw new Error(String(response.status));
+    found.push([old, parse(await response.text())]);
+  }
+  return found;
+};
 const load = async () => {
   const response = await fetch(address(), { headers: { Accept: "text/html" } });
   if (!response.ok) throw new Error(String(response.status));
@@ -276,6 +268,7 @@ const load = async () => {
   // A page that asks to sign in is none of this session.
   const there = page.querySelector("[data-live]");
   if (!there) throw new Error("not the session's page");
+  const outlines = log ? await loadOutlines(page) : [];
   const follow = log && (toEnd || atEnd());
   const reading = log && inView();
   const top = reading?.getBoundingClientRect().top;
@@ -294,7 +287,10 @@ const load = async () => {
     for (const name of Object.keys(part.dataset)) place.dataset[name] = part.dataset[name];
     added(place);
   }
-  if (log) markReverted();
+  for (const [old, now] of outlines) {
+    old.replaceWith(now);
+    added(now);
+  }
   const missed = log && log.dataset.newest > newest;
   if (missed) {
     for (const unit of unitsOf(log)) if (unit.dataset.order > newest) fresh.add(unit.id);
@@ -356,6 +352,7 @@ const take = (frame) => {
   title = `${frame.title} · Gander`;
   const heading = document.querySelector(".session-head h1");
   if (heading && heading.textContent !== frame.title) heading.textContent = heading.title = frame.title;
+  if (frame.since <= owed) owed = Infinity;
   const news = frame.revision > heard;
   heard = Math.max(heard, frame.revision);
   const fits = put(frame.fragments);

@@ -278,6 +278,9 @@ def test_workers_share_a_port_and_stop_together(
                 await asyncio.sleep(0.5)
                 os.killpg(running.process.pid, signal.SIGTERM)
                 await asyncio.sleep(0.5)
+                # Nobody is let in who would not be served.
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", running.port), timeout=5)
                 half.sendall(body[-1:])
                 assert half.recv(100).startswith(b"HTTP/1.1 401")
             for task in tasks:

@@ -237,7 +237,7 @@ def item(kind: str, number: int, part: int, count: int) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=10,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from project.accounts.models import User
 from sessions_app import acts, hints
-from sessions_app.live import changed, doors, hub
+from sessions_app.listing import Filters
+from sessions_app.live import changed, doors, hub, list_hub
 from sessions_app.live.changed import Cursor
 from sessions_app.live.hubs import hubs
 from sessions_app.live.list_hub import ListHub, ListViewer
 from sessions_app.live.viewer import WINDOW, Form, Viewer
-from sessions_app.models import Session
+from sessions_app.models import STALE, Session, Status
 from sessions_app.reading import Reading
 from sharing import live as sharing_live
 from tests import factories
@@ -80,6 +81,125 @@ def list_viewer(user: User, frames: list[dict[str, Any]]) -> ListViewer:
     return ListViewer(Signed(user), timezone.now(), write, lambda *_: None)
 
 
+def page_of_list(user: User, frames: list[dict[str, Any]], since: datetime, *shown: str) -> ListViewer:
+    """An open page that comes back: it had its rows at some time."""
+    viewer = list_viewer(user, frames)
+    viewer.filters = Filters()
+    viewer.since, viewer.shown, viewer.greeted = since, set(shown), False
+    return viewer
+
+
+def told_until(frames: list[dict[str, Any]], viewer: ListViewer, holds: Callable[[], bool]) -> None:
+    async def scene() -> None:
+        watched = ListHub(viewer.client.user_now().pk)
+        watched.add(viewer)
+        while not holds():
+            await asyncio.sleep(0.01)
+            viewer.confirm()
+        watched.end()
+
+    run(scene)
+
+
+def test_a_page_that_was_away_learns_what_is_gone_and_what_fell_silent(alice: User) -> None:
+    stays, silent, gone = (factories.session(alice, external_id=name) for name in ("a", "b", "c"))
+    now = timezone.now()
+    Session.objects.filter(pk=stays.pk).update(written_at=now - timedelta(hours=5))
+    # It ceased to work half an hour ago, while nobody looked.
+    away = now - timedelta(hours=1)
+    was = away - STALE / 2
+    Session.objects.filter(pk=silent.pk).update(written_at=was, status=Status.WORKING)
+    name = str(gone.pk)
+    acts.delete_for_good(gone)
+    frames: list[dict[str, Any]] = []
+    viewer = page_of_list(alice, frames, away, str(stays.pk), str(silent.pk), name)
+    told_until(frames, viewer, lambda: any(frame["type"] == "now" for frame in frames))
+    rows = {frame["id"]: frame["html"] for frame in frames if "id" in frame}
+    assert rows.keys() == {str(silent.pk), name}
+    assert rows[name] is None and "working" not in rows[str(silent.pk)]
+    assert viewer.shown == {str(stays.pk), str(silent.pk)}
+
+
+def test_a_row_of_a_session_deleted_for_good_goes_without_a_hint(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_hub, "_LOOK_EVERY", 0.2)
+    session = factories.session(alice)
+    frames: list[dict[str, Any]] = []
+
+    async def scene() -> None:
+        watched = ListHub(alice.pk)
+        viewer = page_of_list(alice, frames, timezone.now(), str(session.pk))
+        watched.add(viewer)
+        while not frames:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(delete)
+        while not any(frame.get("html", "") is None for frame in frames):
+            await asyncio.sleep(0.3)
+            viewer.confirm()
+            watched.tick()
+        watched.end()
+
+    def delete() -> None:
+        Session.objects.all().delete()
+        connection.close()
+
+    run(scene)
+
+
+def test_many_that_change_at_once_are_told_once(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_hub, "_MOST_ROWS", 3)
+    sessions = [factories.session(alice, external_id=f"s{number}") for number in range(5)]
+    frames: list[dict[str, Any]] = []
+
+    async def scene() -> None:
+        watched = ListHub(alice.pk)
+        viewer = page_of_list(alice, frames, timezone.now())
+        watched.add(viewer)
+        for session in sessions[:2]:
+            while not any(frame["type"] == "now" for frame in frames):
+                await asyncio.sleep(0.01)
+            viewer.confirm()
+            await asyncio.to_thread(write, session)
+            watched.hear({"type": hints.UPDATED, "id": str(session.pk), "revision": 0})
+            while not any(frame.get("id") == str(session.pk) for frame in frames):
+                await asyncio.sleep(0.01)
+        watched.end()
+
+    def write(session: Session) -> None:
+        factories.apply(session, factories.user_message("m9"))
+        connection.close()
+
+    run(scene)
+    # Five rows are more than are told; two of them, later, are not.
+    assert [frame["type"] for frame in frames].count("reload") == 1
+
+
+@pytest.mark.parametrize("writes", [1, 3])
+def test_what_is_new_is_told_as_new_however_soon_it_changed(alice: User, writes: int) -> None:
+    frames: list[dict[str, Any]] = []
+
+    async def scene() -> None:
+        watched = ListHub(alice.pk)
+        watched.add(list_viewer(alice, frames))
+        await asyncio.sleep(0.5)
+        session = await asyncio.to_thread(make)
+        watched.hear({"type": hints.CREATED, "id": str(session.pk), "revision": 1})
+        while not frames:
+            await asyncio.sleep(0.01)
+        watched.end()
+
+    def make() -> Session:
+        session = factories.session(alice)
+        for number in range(writes):
+            factories.apply(session, factories.user_message(f"m{number}"))
+        connection.close()
+        return session
+
+    run(scene)
+    assert frames[0]["type"] == "session-created"
+
+
 def test_a_list_shows_what_a_hint_names_however_long_its_commit_took(alice: User) -> None:
     session = factories.session(alice)
     Session.objects.update(written_at=timezone.now() - timedelta(hours=1))
@@ -118,6 +238,7 @@ def test_frames_that_cannot_be_made_keep_nobody_else_waiting(
 
     def frames(reading: Reading, *arguments: Any) -> hub.Frames:
         if reading.masked:
+            failures.append(reading.session.revision)
             raise ValueError("this is not for readers")
         return make(reading, *arguments)
 
@@ -136,11 +257,26 @@ def test_frames_that_cannot_be_made_keep_nobody_else_waiting(
         owner = viewer(doors.of_owner(Signed(alice), session.pk))
         while owner.cursor.revision == 0:
             await asyncio.sleep(0.01)
+        # What fails is not tried again at every change.
+        tried = len(failures)
+        for number in range(5):
+            await asyncio.to_thread(write_to, f"m{number}")
+            while owner.cursor.revision < revisions[-1]:
+                hubs().hear({"type": hints.UPDATED, "id": str(session.pk), "revision": revisions[-1]})
+                await asyncio.sleep(0.01)
+        assert tried <= len(failures) <= tried + 2
         await asyncio.to_thread(close_link)
         while not closed:
             await asyncio.sleep(0.01)
         for each in (reader, owner):
             hubs().leave(str(session.pk), each)
+
+    failures: list[int] = []
+    revisions: list[int] = []
+
+    def write_to(name: str) -> None:
+        revisions.append(factories.apply(session, factories.user_message(name)).revision)
+        connection.close()
 
     def close_link() -> None:
         acts.update(session, shared=False)

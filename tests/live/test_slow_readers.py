@@ -70,8 +70,8 @@ def grow(own: Server, live: Live) -> int:
         nonlocal most
         reader, late = live.shared(), live.shared()
         tasks = [asyncio.ensure_future(reader.run())]
-        for number in range(500):
-            part = factories.text_part(f"p{number}", f"m{number // 10}", f"{number} " + "y" * 100_000)
+        for number in range(250):
+            part = factories.text_part(f"p{number}", f"m{number // 5}", f"{number} " + "y" * 200_000)
             await asyncio.to_thread(live.sync, part)
             most = max(most, memory(own))
         # Those who read are not held up by those who do not.

@@ -105,7 +105,8 @@ class Command(BaseCommand):
             work(0, self._announce)
         else:
             # Nothing runs beside when the processes part: threads, connections and event loops are theirs.
-            several = Workers(workers, work)
+            # The socket lives as long as anybody has it: kept here, it would take connections that nobody serves.
+            several = Workers(workers, work, listener.close)
             self._announce()
             several.start()
             several.run()
