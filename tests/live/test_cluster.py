@@ -51,6 +51,12 @@ class Redis:
             time.sleep(0.05)
         raise AssertionError("redis-server did not start")
 
+    def listeners(self, group: str) -> int:
+        """How many processes hear what is sent to a group."""
+        client = redis.Redis.from_url(self.url)
+        channels = client.pubsub_channels(f"*{group}")
+        return sum(count for _, count in client.pubsub_numsub(*channels)) if channels else 0
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -169,6 +175,12 @@ def test_everything_goes_away_and_comes_back(cluster: Cluster, browser: Any) -> 
         ".observe(document.querySelector('[data-connection]'), {subtree: true, attributes: true, childList: true})"
     )
 
+    async def heard_everywhere() -> None:
+        """Waits until hints reach both processes: what comes within a second without them would hide that they do not."""
+        async with asyncio.timeout(5):
+            while cluster.redis.listeners(f"session.{live.id}") < 2 or cluster.redis.listeners("owner.*") < 1:
+                await asyncio.sleep(0.1)
+
     async def scene() -> None:
         watchers = [
             Watcher(f"{cluster.url}/ws/share/{live.share_id}")
@@ -177,10 +189,12 @@ def test_everything_goes_away_and_comes_back(cluster: Cluster, browser: Any) -> 
             for number in range(10)
         ]
         direct = [Watcher(f"{cluster.second.url}/ws/share/{live.share_id}") for _ in range(2)]
-        tasks = [asyncio.ensure_future(watcher.run()) for watcher in (*watchers, *direct)]
+        listing = Watcher(f"{cluster.second.url}/ws/sessions", **live.alice)
+        tasks = [asyncio.ensure_future(watcher.run()) for watcher in (*watchers, *direct, listing)]
         writer = Writer(live)
         writing = asyncio.ensure_future(writer.run())
         await asyncio.sleep(2)
+        await heard_everywhere()
         await asyncio.to_thread(cluster.redis.stop)
         await asyncio.sleep(10)
         # Without Redis the tick serves those whose process was not written through.
@@ -188,7 +202,7 @@ def test_everything_goes_away_and_comes_back(cluster: Cluster, browser: Any) -> 
         for watcher in (*watchers, *direct):
             await watcher.reach(behind, 5)
         await asyncio.to_thread(cluster.redis.start)
-        await asyncio.sleep(2)
+        await heard_everywhere()
         assert cluster.second.process is not None
         cluster.second.process.send_signal(signal.SIGKILL)
         await asyncio.sleep(3)
