@@ -10,6 +10,15 @@ from sessions_app.reading import Reading
 from sharing.masking import mask
 
 
+class _Member:
+    """Somebody of whom it was asked elsewhere that they are signed in."""
+
+    is_authenticated = True
+
+
+MEMBER = _Member()
+
+
 def open(token: str, viewer: object) -> Reading | None:
     """What the viewer may read under this link: the session, masked; nothing where they may not.
 

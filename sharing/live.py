@@ -9,9 +9,16 @@ from sharing import access
 
 
 def of_readers(token: str, client: Client) -> Door:
-    """The visitors' door under a link. Where members alone may read, it depends on who the client is, else on nothing."""
-    base = reverse("shared-session", args=[token])
+    """The visitors' door under a link. Where members alone may read, who the client is is asked, too."""
+    base, key = reverse("shared-session", args=[token]), ("reader", token)
     if settings.GANDER.sharing == "team":
-        key = ("reader", token, client.credential)
-        return Door(key, lambda: access.open(token, client.user_now()), base, token, owner=False)
-    return Door(("reader", token), lambda: access.open(token, AnonymousUser()), base, token, owner=False)
+        return Door(
+            key,
+            lambda: access.open(token, client.user_now()),
+            base,
+            token,
+            owner=False,
+            who=client.credential,
+            reopen=lambda: access.open(token, access.MEMBER),
+        )
+    return Door(key, lambda: access.open(token, AnonymousUser()), base, token, owner=False)

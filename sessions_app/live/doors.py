@@ -15,9 +15,12 @@ from sessions_app.reading import Reading
 class Door:
     """A way to one session.
 
-    ``open`` answers what may be read, or nothing; it runs on a thread. Doors with the same ``key`` always answer
-    alike, so that it is asked once for all viewers that came through them. ``base`` is the address of the page, and
-    ``name`` the id by which its viewers know the session.
+    ``open`` answers what may be read, or nothing; it runs on a thread. Doors with the same ``key`` answer alike, so that
+    one is asked for all viewers that came through them. ``base`` is the address of the page, and ``name`` the id by which
+    its viewers know the session.
+
+    Where it also matters who somebody is, but not to what they read, ``who`` is that, and ``open`` asks it, at connecting
+    and now and then; ``open_again`` is asked at every change, of all members at once.
     """
 
     key: Hashable
@@ -25,6 +28,12 @@ class Door:
     base: str
     name: str
     owner: bool
+    who: Hashable = None
+    reopen: Callable[[], Reading | None] | None = field(default=None, compare=False)
+
+    def open_again(self) -> Reading | None:
+        """What may be read by all who came through doors with this key, as far as they still may."""
+        return (self.reopen or self.open)()
 
 
 class Client(Protocol):

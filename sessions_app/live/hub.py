@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 TEXT_INTERVAL = 0.2
 _AFTER_TROUBLE = 1.0
 _LONGEST_PAUSE = 30.0
+_MEMBERS_AT_ONCE = 10
 NOT_SHARED = 4404
 STOPPING = 1012
 
@@ -82,6 +83,7 @@ class Hub:
         self._ask_doors = False
         self._woken = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
+        self._asking: asyncio.Task[None] | None = None
 
     def add(self, viewer: Viewer) -> None:
         self.viewers.add(viewer)
@@ -113,11 +115,30 @@ class Hub:
         self._ask_doors = True
         self.wake()
 
+    def ask_who(self) -> None:
+        """Has everybody asked again who they are, beside the rounds: with many members that takes a while."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask_members())
+
+    async def _ask_members(self) -> None:
+        doors = {viewer.door.who: viewer.door for viewer in self.viewers if viewer.door.who is not None}
+        members = list(doors.values())
+        for start in range(0, len(members), _MEMBERS_AT_ONCE):
+            try:
+                strangers = await in_thread(_strangers, members[start : start + _MEMBERS_AT_ONCE])
+            except Exception:
+                logger.exception("who watches %s is asked again later", self.session_id)
+                return
+            for viewer in [viewer for viewer in self.viewers if viewer.door.who in strangers]:
+                viewer.close(NOT_SHARED, _gone(viewer))
+
     def wake(self) -> None:
         self._woken.set()
 
     def end(self) -> None:
         self._task.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
 
     @property
     def readers(self) -> int:
@@ -218,6 +239,11 @@ class Hub:
             self.wake()
 
 
+def _strangers(doors: Iterable[Door]) -> set[Hashable]:
+    """Of those who came through these doors the ones who would not be let in any more; on a thread."""
+    return {door.who for door in doors if door.open() is None}
+
+
 def _gone(viewer: Viewer) -> str:
     """The last thing a viewer is told: the same whether the session was deleted or is no longer shared."""
     news = {"type": hints.DELETED, "id": viewer.door.name}
@@ -233,7 +259,7 @@ def _load(wanted: Iterable[Wanted], kind: str) -> Loaded:
     loaded = Loaded()
     made: dict[tuple[bool, str, _Group, Cursor], Frames] = {}
     for entry in wanted:
-        reading = entry.door.open()
+        reading = entry.door.open_again()
         if reading is None:
             loaded.shut.add(entry.door.key)
             continue

@@ -250,6 +250,7 @@ class Hubs:
             self._doors_asked = now
             for session_hub in self.sessions.values():
                 session_hub.ask_doors()
+                session_hub.ask_who()
         for list_hub in self.lists.values():
             list_hub.tick()
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.utils import timezone
 
@@ -284,3 +285,67 @@ def test_frames_that_cannot_be_made_keep_nobody_else_waiting(
 
     run(scene)
     assert closed == [hub.NOT_SHARED]
+
+
+class Member(Signed):
+    """Somebody who may sign out; counts how often it was asked."""
+
+    asked = 0
+    out = False
+
+    def user_now(self) -> Any:
+        type(self).asked += 1
+        return AnonymousUser() if self.out else super().user_now()
+
+
+def test_members_are_asked_who_they_are_now_and_then_and_not_at_every_change(
+    alice: User, bob: User, configure: Callable[..., None]
+) -> None:
+    configure(sharing="team")
+    session = factories.session(alice, shared=True)
+    closed: list[Member] = []
+    revisions: list[int] = []
+
+    def write() -> None:
+        revisions.append(factories.apply(session, factories.user_message("m9")).revision)
+        connection.close()
+
+    async def sent(_text: str) -> None:
+        pass
+
+    async def scene() -> None:
+        hub = hubs()
+        members = [Member(alice), Member(bob)]
+        viewers = []
+        for member in members:
+            door = sharing_live.of_readers(session.share_id, member)
+            leave = lambda _code, _last, member=member: closed.append(member)  # noqa: E731
+            viewer = Viewer(door, Form.HTML, Cursor(0), sent, leave, confirms=False)
+            viewers.append(viewer)
+            hub.watch(str(session.pk), viewer)
+        while any(viewer.cursor.revision == 0 for viewer in viewers):
+            await asyncio.sleep(0.01)
+        Member.asked = 0
+        for _ in range(4):
+            await asyncio.to_thread(write)
+            hub.hear({"type": hints.UPDATED, "id": str(session.pk), "revision": revisions[-1]})
+            while any(viewer.cursor.revision < revisions[-1] for viewer in viewers):
+                await asyncio.sleep(0.01)
+        assert Member.asked == 0
+        members[1].out = True
+        hub.sessions[str(session.pk)].ask_who()
+        while not closed:
+            await asyncio.sleep(0.01)
+        assert closed == [members[1]]
+        await asyncio.to_thread(close_link)
+        hub.sessions[str(session.pk)].ask_doors()
+        while len(closed) < 2:
+            await asyncio.sleep(0.01)
+        for viewer in viewers:
+            hub.leave(str(session.pk), viewer)
+
+    def close_link() -> None:
+        acts.update(session, shared=False)
+        connection.close()
+
+    run(scene)
