@@ -143,7 +143,7 @@ class Hub:
     @property
     def readers(self) -> int:
         """How many watch besides the owner."""
-        return sum(not viewer.door.owner for viewer in self.viewers)
+        return sum(not viewer.door.owner and not viewer.closed for viewer in self.viewers)
 
     async def _run(self) -> None:
         while True:

@@ -95,6 +95,18 @@ def test_fifty_that_never_read_cost_less_than_what_the_session_grew_by(own: Serv
     time.sleep(2)
     most = grow(own, live)
     assert most - before < 50 * 1024 * 1024, f"{(most - before) >> 20} MB"
+    # Nor do they keep a door open that was shut.
+    live.patch(shared=False)
+
+    async def scene() -> None:
+        owner = live.own()
+        task = asyncio.ensure_future(owner.run())
+        async with asyncio.timeout(10):
+            while owner.watching != 0:
+                await asyncio.sleep(0.05)
+        task.cancel()
+
+    run(scene())
     for connection in silent:
         connection.close()
 
