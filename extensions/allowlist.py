@@ -18,8 +18,10 @@ _PACKAGE = re.compile(r"^(@[A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]+\
 _VERSION = re.compile(r"^[\^~]?[A-Za-z0-9][A-Za-z0-9._+-]*$")
 # What npm takes for a file, whatever stands before it; as there, any character may stand between tar and gz.
 _ARCHIVE = re.compile(r"\.(tgz|tar|tar.gz)$", re.IGNORECASE)
-# PyPI has no tags; what is neither a version nor this is taken for a file or directory (PEP 508).
-_PYTHON_VERSION = re.compile(r"^(latest|[0-9][A-Za-z0-9._+-]*)$")
+# PyPI has no tags; what is neither a version (PEP 440) nor this is taken for a file or directory (PEP 508).
+_PYTHON_VERSION = re.compile(
+    r"^(latest|v?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[A-Za-z0-9]+([._-][A-Za-z0-9]+)*)?)$"
+)
 _PYTHON_RUNNERS = {"uvx", "pipx"}
 _ENDING = re.compile(r"\.(exe|cmd|bat)$", re.IGNORECASE)
 _OWN = "goosed"

@@ -7,6 +7,7 @@ from django.core.validators import RegexValidator, URLValidator
 from django.db import models
 
 from extensions import secrets
+from extensions.allowlist import public
 
 
 class Kind(models.TextChoices):
@@ -145,7 +146,8 @@ class FetchedAllowlist(models.Model):
     problem = models.CharField(max_length=500, blank=True)
 
     def __str__(self) -> str:
-        return self.source
+        # Pages show this, and an address may hold a password.
+        return public(self.source)
 
 
 class Refusal(models.Model):

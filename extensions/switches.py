@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 
 from extensions import policy
 from extensions.models import Enabled, Extension, Kind
@@ -56,9 +57,10 @@ def disable(user: Any, name: str) -> Extension:
     """Switches an extension off, offered or not any more.
 
     Raises:
-        Extension.DoesNotExist: there is none of this name.
+        Extension.DoesNotExist: none of this name is offered, or was and is on.
     """
-    extension = Extension.objects.get(name=name)
+    known = Q(offered=True) | Q(enabled__user=user)
+    extension = Extension.objects.filter(known).distinct().get(name=name)
     Enabled.objects.update_or_create(user=user, extension=extension, defaults={"on": False})
     return extension
 

@@ -311,7 +311,7 @@ class Config(BaseSettings):
         try:
             _ = urlsplit(value).port
         except ValueError:
-            raise ValueError(f"expected an address or a file, not {value!r}") from None
+            raise ValueError("expected an address or a file; its port is none") from None
         return value
 
     @field_validator("trusted_proxies")
@@ -404,7 +404,9 @@ def _explain(error: ValidationError) -> str:
         return f"{used} in {config_file()} is not a setting; docs/configuration.md lists them all"
     field = next((name for name in Config.model_fields if used in {name, *setting_names(name)}), used)
     name, source = _source(field, used)
-    hidden = field in {"secret_key", "database_url", "redis_url"} or field.endswith("_api_key")
+    # Addresses may hold passwords.
+    addresses = {"database_url", "redis_url", "allowlist", "provider_url"}
+    hidden = field in {"secret_key", *addresses} or field.endswith("_api_key")
     shown = "(hidden)" if hidden else repr(problem["input"])
     return f"{name} = {shown} from {source} cannot be used: {message[0].lower()}{message[1:]}"
 

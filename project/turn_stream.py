@@ -50,7 +50,10 @@ async def serve(requests: ASGI3Application, scope: Any, receive: Any, send: Any)
         for message in answer:
             await send(message)
         return
-    session_id, turn_id = map(uuid.UUID, named.decode().split("/"))
+    session, turn, age = named.decode().split("/")
+    session_id, turn_id = uuid.UUID(session), uuid.UUID(turn)
+    # Of a turn that has just begun nobody has anything: the event was another turn's.
+    last = None if age == "new" else last
     who = await in_thread(admit, scope)
     encode: Callable[[Event], str] = Encoder() if scope["path"] == _REPLY else str
     await follow(doors.of_owner(who, session_id), turn_id, last, receive, send, encode)

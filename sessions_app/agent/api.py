@@ -182,21 +182,26 @@ def create_session(request: HttpRequest, new: NewSession) -> Any:
 )
 def send_message(request: HttpRequest, session_id: uuid.UUID, new: NewMessage, response: HttpResponse) -> Any:
     content = new.content if isinstance(new.content, str) else [block.dict() for block in new.content]
-    turn = begin(
+    turn, is_new = begin(
         own(request, session_id), content, request_id=new.request_id, model=new.model, mode=new.mode or ""
     )
-    response[FOLLOW_HEADER] = f"{turn.session_id}/{turn.pk}"
+    response[FOLLOW_HEADER] = followed(turn, is_new)
     return Answer(202, turn_out(turn))
 
 
-def begin(session: Session, content: object, **options: Any) -> Turn:
-    """Begins a turn, every refusal as the API's answer.
+def followed(turn: Turn, is_new: bool) -> str:
+    """What tells whoever passes the answer on which turn is to be followed, and whether anything of it can be had already."""
+    return f"{turn.session_id}/{turn.pk}/{'new' if is_new else 'known'}"
+
+
+def begin(session: Session, content: object, **options: Any) -> tuple[Turn, bool]:
+    """Begins a turn, or finds the one that an earlier request began; whether it is new. Every refusal is the API's answer.
 
     Raises:
         Problem: why there is none.
     """
     try:
-        return turns.begin(session, content, **options)[0]
+        return turns.begin(session, content, **options)
     except turns.BadContent as error:
         raise Problem(422, "invalid", str(error), "content") from None
     except choices.UnknownModel as error:

@@ -159,7 +159,7 @@ def pause(turn: Turn, batch: Batch, record: Record, prompt: dict[str, Any]) -> N
         LostLease: the turn is no longer this executor's.
     """
     with transaction.atomic():
-        ingest.apply(turn.session, [*batch.changes, *_noted_files(prompt, record.changed_files())])
+        ingest.apply(turn.session, [*batch.changes, *noted_files(prompt, record.changed_files())])
         _note(batch)
         waits = turn.approvals.filter(action="").exists()
         state = State.WAITING if waits else State.QUEUED
@@ -179,7 +179,7 @@ def finish(turn: Turn, batch: Batch, record: Record, prompt: dict[str, Any]) -> 
         LostLease: the turn is no longer this executor's.
     """
     with transaction.atomic():
-        ingest.apply(turn.session, [*batch.changes, *_noted_files(prompt, record.changed_files())])
+        ingest.apply(turn.session, [*batch.changes, *noted_files(prompt, record.changed_files())])
         _note(batch)
         _renew(
             turn,
@@ -210,7 +210,7 @@ def abandon(turn: Turn, why: str, code: str = "") -> None:
         turns.end(now, State(turn.state), turn.stop_reason, why, code)
 
 
-def _noted_files(prompt: dict[str, Any], files: list[dict[str, Any]]) -> list[changes.Change]:
+def noted_files(prompt: dict[str, Any], files: list[dict[str, Any]]) -> list[changes.Change]:
     """The prompt with the patches of its turn, where there are any or there were, until all was taken back."""
     summary = obj(prompt.get("summary"))
     if not prompt or not (files or summary.get("diffs")):

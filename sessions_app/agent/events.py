@@ -15,7 +15,7 @@ from sessions_app.render.tool import obj, txt
 _LONGEST_RESULT = 100_000
 # What is left of one where a stream has said a lot already.
 _HEAD_OF_RESULT = 1000
-_AT_ONCE = 200
+AT_ONCE = 200
 LAST = "message_complete"
 _KINDS = {name: kind for kind, name in CHUNKS.items()}
 
@@ -42,7 +42,7 @@ class Event:
 
 def after(turn: uuid.UUID, number: int) -> list[Event]:
     """The events behind one, a bounded number of them, each whole."""
-    rows = list(TurnEvent.objects.filter(turn=turn, number__gt=number)[:_AT_ONCE])
+    rows = list(TurnEvent.objects.filter(turn=turn, number__gt=number)[:AT_ONCE])
     parts = _parts(turn, rows)
     return [Event(row.number, row.name, _data(row, parts)) for row in rows]
 

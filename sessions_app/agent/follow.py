@@ -136,6 +136,7 @@ async def _write(
     asked = read = time.monotonic()
     try:
         found = await in_thread(events.after, follower.turn, follower.number)
+        more = len(found) == events.AT_ONCE
         while not stream.ended.is_set():
             for event in found:
                 await stream.write(encode(event if stream.left > BUDGET // 2 else event.shortened()))
@@ -159,10 +160,15 @@ async def _write(
             late = time.monotonic() - read > _READ_SECONDS
             # What it was handed and does not follow on what it has leaves a gap.
             gap = not found and bool(follower.handed)
-            if gap or (not found and follower.hinted and (late or follower.turn not in _published)):
+            told = follower.hinted and (late or follower.turn not in _published)
+            if gap or (not found and (more or told)):
                 follower.handed, follower.hinted = [], False
                 read = time.monotonic()
                 found = await in_thread(events.after, follower.turn, follower.number)
+                more = len(found) == events.AT_ONCE
+                # A client that named an event which there never was would wait for one behind it.
+                if not found and await in_thread(_has_no_more, follower.turn, follower.number):
+                    return
     finally:
         stream.ended.set()
 

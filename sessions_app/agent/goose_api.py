@@ -12,7 +12,7 @@ from pydantic import Field
 
 from sessions_app import acts, ingest, json_text
 from sessions_app.agent import ids
-from sessions_app.agent.api import FOLLOW_HEADER, Problem, Text, begin, decide_call, turn_out
+from sessions_app.agent.api import FOLLOW_HEADER, Problem, Text, begin, decide_call, followed, turn_out
 from sessions_app.agent.events import Event
 from sessions_app.agent.models import Action
 from sessions_app.api import SessionOut, own, router, session_out
@@ -97,8 +97,8 @@ def name_session(request: HttpRequest, session_id: uuid.UUID, given: Name) -> Ht
     "/reply", response={202: dict[str, Any]}, summary="Send a message, and follow the turn in goosed's events"
 )
 def reply(request: HttpRequest, given: Reply, response: HttpResponse) -> Any:
-    turn = begin(own(request, given.session_id), given.user_message.content)
-    response[FOLLOW_HEADER] = f"{turn.session_id}/{turn.pk}"
+    turn, is_new = begin(own(request, given.session_id), given.user_message.content)
+    response[FOLLOW_HEADER] = followed(turn, is_new)
     return Answer(202, turn_out(turn))
 
 

@@ -75,7 +75,7 @@ def _prompt(parts: list[Part]) -> list[UserContent]:
             content.append(txt(data.get("text")))
         elif part.kind == "file" and (image := _image(txt(data.get("url")), txt(data.get("mime")))):
             content.append(image)
-    return [piece for piece in content if piece]
+    return [piece for piece in content if not isinstance(piece, str) or piece.strip()]
 
 
 def _image(url: str, mime: str) -> BinaryContent | None:
@@ -92,7 +92,8 @@ def _answer(parts: list[Part], provider: str, own: str) -> list[Any]:
     said: list[Any] = []
     for part in parts:
         data = obj(part.data)
-        if part.kind == "text" and txt(data.get("text")):
+        # Some providers refuse text that is nothing but space.
+        if part.kind == "text" and txt(data.get("text")).strip():
             said.append(TextPart(txt(data.get("text"))))
         elif part.kind == "reasoning":
             signed = obj(data.get("metadata"))

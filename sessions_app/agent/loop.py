@@ -306,6 +306,10 @@ class Run:
             last = time.monotonic()
             if not self._over:
                 batch = self.record.take()
+                # What a turn changed is told while it goes on: nobody else could, were it to end here.
+                if self.record.files_changed and batch.grown is None and self._papers is not None:
+                    files = await _reading(self.record.changed_files)
+                    batch.changes.extend(desk.noted_files(self._papers.prompt, files))
                 if await self.writer.write(self.turn, batch):
                     self.stop("cancelled")
                 follow.publish(self.turn.pk, batch)

@@ -79,6 +79,8 @@ class Record:
         self._names = {call_id: call_id for call_id in self.calls}
         # What each file was before the turn, and what it is now.
         self.files = files or {}
+        # Whether that was said since the last time.
+        self.files_changed = False
 
     @property
     def answering(self) -> bool:
@@ -176,6 +178,7 @@ class Record:
         if change is not None:
             file, before, after = change
             self.files[file] = (self.files.get(file, (before, ""))[0], after)
+            self.files_changed = True
 
     def end_answer(self, finish: str, tokens: dict[str, Any], cost: float) -> None:
         """The model has answered; ``finish`` is ``stop`` or ``tool-calls``."""
@@ -214,8 +217,10 @@ class Record:
         self._add(TurnEvent(name="message_complete", data=turns.completion(self.turn)))
 
     def changed_files(self) -> list[dict[str, Any]]:
-        """How the turn changed files, in opencode's form."""
-        return [_diff(file, before, after) for file, (before, after) in self.files.items() if before != after]
+        """How the turn changed files, in opencode's form. It compares them, which takes a while; on any thread."""
+        self.files_changed = False
+        files = dict(self.files).items()
+        return [_diff(file, before, after) for file, (before, after) in files if before != after]
 
     def take(self) -> Batch:
         """What has come since the last time. Texts are whole up to what was received."""

@@ -42,6 +42,52 @@ def test_a_call_id_used_again_is_another_call(talk: Talk) -> None:
     assert len({part["callID"] for part in talk.parts("tool")}) == 2
 
 
+def test_an_answer_whose_calls_have_one_id_is_refused_and_nothing_hangs(talk: Talk) -> None:
+    second = WRITE.replace("a.txt", "b.txt").replace("call ", "as call_0 ")
+    events = talk.send(WRITE.replace("call ", "as call_0 "), second, "then", "say Done.")
+    (error,) = [event for event in events if event["event"] == "error"]
+    assert "unique" in error["message"] and "call_0" in error["message"]
+    assert events[-1]["stop_reason"] == "error"
+    assert all(part["state"]["status"] == "error" for part in talk.parts("tool"))
+
+
+def test_a_long_turn_is_told_to_its_end(talk: Talk, server: Server) -> None:
+    turn = talk.begin("say Short.")
+    assert talk.follow(turn)[-1]["event"] == "message_complete"
+    server.run_python(f"""
+        from sessions_app.agent.models import Turn, TurnEvent
+        turn = Turn.objects.get(pk="{turn}")
+        last = turn.events.order_by("-number").first()
+        number = last.number
+        TurnEvent.objects.filter(pk=last.pk).update(number=number + 1000)
+        TurnEvent.objects.bulk_create(
+            TurnEvent(turn=turn, number=number + each, name="error", data={{"code": "x", "message": "x"}})
+            for each in range(1000)
+        )
+    """)
+    events = talk.follow(turn)
+    assert len(events) > 1000 and events[-1]["event"] == "message_complete"
+    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+
+
+def test_an_event_that_there_never_was_is_no_reason_to_wait(talk: Talk) -> None:
+    turn = talk.begin("wait 0.1", "say " + "word " * 20)
+    events = talk.follow(turn, 99_999)
+    assert events == [] and talk.turn(turn)["state"] == "done"
+    # A client that repeats its POST begins another turn, and has none of its events.
+    answer = talk.client.post(
+        f"/sessions/{talk.id}/messages", json={"content": "say Again."}, headers={"Last-Event-ID": "57"}
+    )
+    assert "Again." in answer.text and "message_complete" in answer.text
+
+
+def test_what_a_turn_changed_is_told_while_it_goes_on(talk: Talk) -> None:
+    turn = talk.begin(WRITE, "then", "wait 0.2", "say " + "word " * 30, mode="auto")
+    wait_for(lambda: bool((prompt_of(talk).get("summary") or {}).get("diffs")))
+    assert talk.turn(turn)["state"] == "running"
+    talk.follow(turn)
+
+
 def test_a_decision_is_for_one_call_also_where_ids_repeat(talk: Talk) -> None:
     second = WRITE.replace("a.txt", "b.txt").replace("call ", "as call_0 ")
     turn = talk.begin(WRITE.replace("call ", "as call_0 "), "then", second, "then", "say Done.")

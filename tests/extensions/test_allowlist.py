@@ -1,10 +1,12 @@
 """goose's own cases of its allowlist, and the holes that are closed here."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from extensions import policy, secrets
@@ -67,6 +69,10 @@ def test_gooses_own_cases(entries: list[str] | None, text: str, allowed: bool) -
         ("npx", ["mcp_slack@next"], "npx mcp_slack", True),
         ("uvx", ["mcp_slack@directory"], "uvx mcp_slack", False),
         ("uvx", ["mcp_slack@1.2.3"], "uvx mcp_slack@latest", True),
+        ("uvx", ["mcp_slack@2.0rc1.post2+local.1"], "uvx mcp_slack", True),
+        ("uvx", ["mcp_slack@1evil"], "uvx mcp_slack", False),
+        ("uvx", ["mcp_slack@2.zip"], "uvx mcp_slack", False),
+        ("uvx", ["mcp_slack@1.0.whl"], "uvx mcp_slack", False),
         ("/tmp/x/resources/bin/uvx", ["mcp_slack"], "uvx mcp_slack", False),
         ("npx", ["@scope/pkg@9.9.9"], "npx @scope/pkg", True),
         ("npx", ["@scope/pkg@evil/x"], "npx @scope/pkg", False),
@@ -190,6 +196,16 @@ def test_a_list_kept_elsewhere_is_read_and_its_last_good_copy_stays(
     source.write_text("extensions: []")
     FetchedAllowlist.objects.update(tried_at=None)
     assert not policy.check(slack, alice, "enabling").allowed
+
+
+def test_the_admin_panel_shows_no_password_of_a_lists_address(
+    dora: User, browser_of: Callable[..., Client]
+) -> None:
+    row = FetchedAllowlist.objects.create(source="https://ann:s3cret@lists.example.org/list?token=t0ken")
+    client = browser_of(dora)
+    for path in ("", f"{row.pk}/change/"):
+        page = client.get(f"/admin/extensions/fetchedallowlist/{path}", follow=True).content.decode()
+        assert "lists.example.org" in page and "s3cret" not in page and "t0ken" not in page
 
 
 @pytest.mark.parametrize("list_", ["[{id: a, command: ''}]", "[{id: a, command: ' '}]", "[]"])

@@ -67,6 +67,12 @@ def test_members_switch_on_and_off_over_rest(alice: User, bob: User, dora: User,
     assert program_of(bob).get("/api/extensions").json()["extensions"][1]["enabled"] is False
     assert client.post("/api/extensions/stub/disable").json()["enabled"] is False
     assert client.post("/api/extensions/withdrawn/enable").status_code == 404
+    assert client.post("/api/extensions/withdrawn/disable").status_code == 404
+    # Whoever has it on can still switch it off.
+    Extension.objects.filter(name="stub").update(offered=False)
+    client.post("/api/extensions/stub/disable")
+    assert client.post("/api/extensions/stub/disable").json()["enabled"] is False
+    assert program_of(bob).post("/api/extensions/stub/disable").status_code == 404
     assert client.post("/api/extensions/unknown/enable").status_code == 404
 
 

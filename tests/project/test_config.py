@@ -84,6 +84,23 @@ def test_a_wrong_file_is_named(text: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert "config.yaml" in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GANDER_ALLOWLIST", "http://ann:s3cret@host/list"),
+        ("GANDER_ALLOWLIST", "https://ann:s3cret@host:port/list"),
+        ("GANDER_PROVIDER_URL", "ftp://ann:s3cret@host"),
+    ],
+)
+def test_passwords_in_addresses_do_not_stand_in_errors(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(config.ConfigurationError) as error:
+        config.load()
+    assert "s3cret" not in str(error.value) and name in str(error.value)
+
+
 def test_secrets_do_not_stand_in_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://user:hunter2@host/db")
     with pytest.raises(config.ConfigurationError) as caught:
