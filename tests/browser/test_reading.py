@@ -69,7 +69,7 @@ def in_view(page: Page, element_id: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@in_both_views
 def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
     signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str
 ) -> None:
