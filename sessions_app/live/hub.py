@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # Text that is still being written is sent about five times a second, however fast it comes.
 TEXT_INTERVAL = 0.2
+_REST_FOR_EACH = 0.00003
 _AFTER_TROUBLE = 1.0
 _LONGEST_PAUSE = 30.0
 _MEMBERS_AT_ONCE = 10
@@ -159,8 +160,11 @@ class Hub:
                 self._woken.set()
                 await asyncio.sleep(_AFTER_TROUBLE)
                 continue
+            # With many viewers a round takes all that a process has: those who write get their turn between.
+            rest = len(self.viewers) * _REST_FOR_EACH
             if still_written:
-                await asyncio.sleep(max(TEXT_INTERVAL - (time.monotonic() - began), 0))
+                rest = max(TEXT_INTERVAL - (time.monotonic() - began), rest)
+            await asyncio.sleep(min(rest, TEXT_INTERVAL))
 
     async def _round(self) -> bool:
         asked, self._ask_doors = self._ask_doors, False
