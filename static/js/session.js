@@ -5,7 +5,10 @@ import { line, standAt } from "./place.js";
 
 const inView = () => {
   const top = line() + 10;
-  return [...document.querySelectorAll(".turn[data-turn]")].find((turn) => turn.getBoundingClientRect().bottom > top);
+  const log = document.querySelector("#messages")?.getBoundingClientRect();
+  // Asked at every step of scrolling: the point tells at once, if nothing lies over it, and is the same for any length.
+  const there = log && document.elementFromPoint(log.left + log.width / 2, top)?.closest(".turn[data-turn]");
+  return there ?? [...document.querySelectorAll(".turn[data-turn]")].find((turn) => turn.getBoundingClientRect().bottom > top);
 };
 
 // Loading above: the turn one sees stays where it is.
@@ -18,7 +21,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:afterSettle", () => {
   if (kept) scrollBy(0, kept.turn.getBoundingClientRect().top - kept.top);
   kept = null;
-  mark();
+  markSoon();
 });
 
 // A link to something in a fold opens the fold; what is loaded late is found again. Words that were looked for are
@@ -112,27 +115,31 @@ const centre = (box) => {
   if (link) box.scrollTop += link.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
 };
 const markIn = (box, turn) => {
-  let changed = false;
-  for (const link of box.querySelectorAll("[data-prompt]")) {
-    const current = link.dataset.prompt === turn.dataset.turn;
-    if (current === link.hasAttribute("aria-current")) continue;
-    changed ||= current;
-    if (current) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
-  }
+  const before = box.querySelector("[aria-current]");
+  if (before?.dataset.prompt === turn.dataset.turn) return;
+  const now = box.querySelector(`[data-prompt="${CSS.escape(turn.dataset.turn)}"]`);
+  before?.removeAttribute("aria-current");
+  now?.setAttribute("aria-current", "true");
   // Only the outline itself is moved, and not under the hand of who scrolls it.
-  if (changed && !box.matches(":hover:not(dialog)")) centre(box);
-  if (!box.checkVisibility() || box.querySelector("[aria-current]")) return;
+  if (now && !box.matches(":hover:not(dialog)")) centre(box);
+  if (now || !box.checkVisibility()) return;
   // It begins with prompts around where one came in; those before and after are had as one scrolls.
   const order = turn.querySelector("[data-order]")?.dataset.order;
   const orders = [...box.querySelectorAll("[data-prompt-order]")].map((prompt) => prompt.dataset.promptOrder);
   const further = order < orders[0] ? "[data-earlier]" : order > orders.at(-1) ? "[data-more]" : null;
   if (further) box.querySelector(`${further} a:not(.htmx-request)`)?.click();
 };
+// Found once: to look for them through a long session takes longer than all the rest.
+const boxes = [...document.querySelectorAll(".outline, #outline-sheet")];
 const mark = () => {
   waiting = false;
   const turn = inView();
-  if (turn) for (const box of document.querySelectorAll(".outline, #outline-sheet")) markIn(box, turn);
+  if (turn) for (const box of boxes) markIn(box, turn);
+};
+const markSoon = () => {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(mark);
 };
 // A sheet that was closed when one went on is brought there as it opens.
 document.addEventListener("click", (event) => {
@@ -141,11 +148,7 @@ document.addEventListener("click", (event) => {
   mark();
   centre(sheet);
 });
-addEventListener("scroll", () => {
-  if (waiting) return;
-  waiting = true;
-  requestAnimationFrame(mark);
-}, { passive: true });
+addEventListener("scroll", markSoon, { passive: true });
 
 // Copying.
 document.addEventListener("click", async (event) => {
@@ -180,7 +183,8 @@ document.addEventListener("click", async (event) => {
 
 // Code blocks get a button that copies them.
 const dress = (root) => {
-  for (const block of root.querySelectorAll(".code")) {
+  const own = root.matches?.(".code") ? [root] : [];
+  for (const block of [...own, ...root.querySelectorAll(".code")]) {
     if (block.querySelector(".copy-code")) continue;
     const button = document.createElement("button");
     button.type = "button";
@@ -198,8 +202,8 @@ const dress = (root) => {
   }
 };
 dress(document);
-document.addEventListener("gander:added", (event) => { dress(event.detail); mark(); });
-document.addEventListener("htmx:load", (event) => dress(event.detail.elt.parentElement ?? document));
+document.addEventListener("gander:added", (event) => { dress(event.detail); markSoon(); });
+document.addEventListener("htmx:load", (event) => dress(event.detail.elt));
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close-found]")) document.querySelector(".found")?.remove();
