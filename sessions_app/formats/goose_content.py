@@ -1,15 +1,13 @@
 """Entries of goose's messages (``text``, ``toolRequest``, ``toolResponse`` …) as parts, and token counts as ours."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from sessions_app.changes import MOST_TOKENS
 from sessions_app.diffs import count
+from sessions_app.render.files import MIME
 from sessions_app.render.tool import obj, pretty, txt
 from sessions_app.text import storable
-
-_MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
 def part(entry: dict[str, Any], at: int, *, hidden: bool) -> dict[str, Any]:
@@ -76,7 +74,7 @@ def _is_for(audience: str, entry: object) -> bool:
 def _file(entry: dict[str, Any]) -> dict[str, Any] | None:
     """A file given as base64: an ``image``, or MCP's ``audio`` or ``resource`` with a ``blob``."""
     mime, data = txt(entry.get("mimeType")), entry.get("data", entry.get("blob"))
-    if not isinstance(data, str) or not _MIME.fullmatch(mime):
+    if not isinstance(data, str) or not MIME.fullmatch(mime):
         return None
     return {"type": "file", "mime": mime, "url": f"data:{mime};base64,{data}"}
 

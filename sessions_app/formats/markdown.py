@@ -7,7 +7,7 @@ from sessions_app.models import Part
 from sessions_app.reading import Reading
 from sessions_app.render.ansi import stripped
 from sessions_app.render.errors import error_of
-from sessions_app.render.tool import Tool, items, obj, pretty, txt
+from sessions_app.render.tool import Tool, obj, patched_files, pretty, txt
 from sessions_app.text import storable_throughout
 
 # More of an output than this is seldom read, and an agent that reads the file pays for every word.
@@ -59,7 +59,7 @@ def _part(data: dict[str, Any], directory: str) -> str:
             cut = " …" if error["cut"] else ""
             return f"*Tried again after {error['name'] or 'an error'}: {error['message']}{cut}*"
         case "patch":
-            files = [Tool({}, directory).relative(txt(file)) for file in items(data.get("files"))]
+            files = patched_files(data, directory)
             return f"*Changed {', '.join(files)}*" if files else ""
         case "agent":
             return f"*Agent {txt(data.get('name'))}*"

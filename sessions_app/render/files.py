@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from sessions_app.render.markdown import IMAGE_DATA
 from sessions_app.render.tool import Tool, txt
 
-_MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
+MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class File:
     mime: str
     content: bytes
     picture: bool
+
+
+def is_picture(url: str) -> bool:
+    """Whether the address holds a picture that a page may show."""
+    return url[:60].lower().startswith(IMAGE_DATA)
 
 
 def file_of(part: dict[str, Any], number: int) -> File | None:
@@ -43,7 +48,7 @@ def _read(entry: dict[str, Any]) -> File | None:
         return None
     return File(
         name=txt(entry.get("filename")),
-        mime=kind if _MIME.fullmatch(kind) else "application/octet-stream",
+        mime=kind if MIME.fullmatch(kind) else "application/octet-stream",
         content=content,
-        picture=url[:60].lower().startswith(IMAGE_DATA),
+        picture=is_picture(url),
     )

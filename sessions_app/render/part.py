@@ -13,7 +13,7 @@ from sessions_app.changes import PART_KINDS
 from sessions_app.models import ID_LENGTH, Part, Session
 from sessions_app.reading import Reading
 from sessions_app.render.errors import error_of
-from sessions_app.render.tool import Tool, items, obj, pretty, txt
+from sessions_app.render.tool import Tool, obj, patched_files, pretty, txt
 from sessions_app.text import is_storable, storable_throughout
 
 logger = logging.getLogger(__name__)
@@ -92,8 +92,7 @@ def _child_session(reading: Reading, part: Part) -> object:
 def _extra(kind: str, data: dict[str, Any], directory: str) -> dict[str, Any]:
     match kind:
         case "patch":
-            seen_from = Tool({}, directory)
-            return {"files": [seen_from.relative(txt(file)) for file in items(data.get("files"))]}
+            return {"files": patched_files(data, directory)}
         case "retry":
             return {"error": error_of(data.get("error"))}
         case _:

@@ -59,6 +59,11 @@ def pretty(value: object) -> str:
         return json_text.dumps(value)
 
 
+def patched_files(part: dict[str, Any], directory: str) -> list[str]:
+    """The files that a ``patch`` part names, as seen from the session's directory."""
+    return [paths.relative(txt(file), directory) for file in items(part.get("files"))]
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A tool call as its card shows it."""

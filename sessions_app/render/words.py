@@ -6,7 +6,7 @@ from typing import Any
 from sessions_app.render.ansi import stripped
 from sessions_app.render.errors import error_of
 from sessions_app.render.markdown import text_of
-from sessions_app.render.tool import Tool, items, pretty, txt
+from sessions_app.render.tool import Tool, patched_files, pretty, txt
 
 
 def texts(data: dict[str, Any], directory: str, role: str) -> Iterator[str]:
@@ -26,8 +26,7 @@ def texts(data: dict[str, Any], directory: str, role: str) -> Iterator[str]:
         case "retry":
             yield from error(data.get("error"))
         case "patch":
-            seen_from = Tool({}, directory)
-            yield from (seen_from.relative(txt(file)) for file in items(data.get("files")))
+            yield from patched_files(data, directory)
         case "subtask":
             yield from (
                 txt(data.get("description")),

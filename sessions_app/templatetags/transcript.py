@@ -13,6 +13,7 @@ from sessions_app.render import ansi as _ansi
 from sessions_app.render import code as _code
 from sessions_app.render import markdown as _markdown
 from sessions_app.render import patch as _patch
+from sessions_app.render.files import is_picture
 from sessions_app.render.tool import txt
 
 register = template.Library()
@@ -37,14 +38,14 @@ def plain(text: object) -> SafeString:
 @register.inclusion_tag("sessions_app/attachment.html", takes_context=True)
 def attachment(context: dict[str, Any], file: dict[str, Any], number: int = 0) -> dict[str, Any]:
     """A file of the part at hand, had from an address of its own where its content is in the session."""
-    url = txt(file.get("url"))[:60].lower()
+    url = txt(file.get("url"))
     return {
         "name": txt(file.get("filename")),
         "mime": txt(file.get("mime")),
         "address": f"{context['base']}/parts/{context['pk']}/files/{number}"
-        if url.startswith("data:")
+        if url[:5].lower() == "data:"
         else "",
-        "picture": url.startswith(_markdown.IMAGE_DATA),
+        "picture": is_picture(url),
     }
 
 

@@ -143,8 +143,8 @@ const changed = (fragment) => {
   if (!section) return;
   const old = section.querySelector(":scope > .changed");
   // A turn may go on behind the window.
-  const after = section.nextElementSibling?.dataset.window === "after" && !section.querySelector(":scope > .changed");
-  const now = after ? null : parse(fragment.html);
+  const goesOn = section.nextElementSibling?.dataset.window === "after" && !old;
+  const now = goesOn ? null : parse(fragment.html);
   if (now?.dataset.key === old?.dataset.key) return;
   old?.remove();
   if (!now) return;

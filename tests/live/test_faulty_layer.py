@@ -243,7 +243,11 @@ def item(kind: str, number: int, part: int, count: int) -> dict[str, Any]:
 )
 @given(steps=STEPS, seed=st.integers(0, 2**16), deleted=st.booleans())
 def test_every_viewer_ends_with_what_a_fresh_page_shows(
-    alice: User, steps: list[tuple[str, int, int]], seed: int, deleted: bool
+    alice: User,
+    browser_of: Callable[[User], Client],
+    steps: list[tuple[str, int, int]],
+    seed: int,
+    deleted: bool,
 ) -> None:
     session = factories.session(alice, external_id=f"faulty {next(names)}", shared=True)
     writers = ThreadPoolExecutor(1)
@@ -323,9 +327,7 @@ def test_every_viewer_ends_with_what_a_fresh_page_shows(
         assert fragments == expected
     for rows, reading in zip(ends_of_streams, (Reading(session), opened), strict=True):
         assert rows == rows_of(reading)
-    fresh = Client()
-    fresh.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
-    listed = fresh.get("/sessions", headers={"Accept": "text/html"}).content.decode()
+    listed = browser_of(alice).get("/sessions", headers={"Accept": "text/html"}).content.decode()
     assert without_time(row_frames[0]) in without_time(listed)
 
 

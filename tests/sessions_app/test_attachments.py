@@ -1,6 +1,7 @@
 """Files that stand in a session: a page leads to them, and holds none of their bytes."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,12 +12,6 @@ from sessions_app.models import Session
 from tests import factories
 
 BYTES = base64.b64decode(factories.PICTURE)
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def session_with(alice: User, *files: dict[str, Any]) -> Session:
@@ -38,7 +33,9 @@ def addresses(session: Session, kind: str = "tool") -> str:
     return f"/share/{session.share_id}/parts/{part.pk}/files"
 
 
-def test_a_picture_is_had_from_an_address_of_its_own(alice: User) -> None:
+def test_a_picture_is_had_from_an_address_of_its_own(
+    alice: User, browser_of: Callable[[User], Client]
+) -> None:
     session = session_with(alice)
     page = Client().get(f"/share/{session.share_id}").content.decode()
     address = f"{addresses(session, 'file')}/0"
@@ -48,7 +45,9 @@ def test_a_picture_is_had_from_an_address_of_its_own(alice: User) -> None:
     assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert (
-        signed_in(alice).get(address.replace(f"/share/{session.share_id}", f"/sessions/{session.pk}")).content
+        browser_of(alice)
+        .get(address.replace(f"/share/{session.share_id}", f"/sessions/{session.pk}"))
+        .content
         == BYTES
     )
 
