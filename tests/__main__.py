@@ -5,6 +5,7 @@ One after the other: beside each other, what one run's tests must see in time th
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,13 +20,19 @@ DATABASE = os.environ.get("GANDER_TEST_DATABASE_URL", "postgres://postgres:postg
 REDIS = os.environ.get("GANDER_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 # Every test has a bound of its own (pyproject.toml); this one is for whatever that does not reach.
 SECONDS = 35 * 60
+# The heading under which pytest says why tests failed; what follows it is the rest of its output.
+_FAILURES = re.compile(r"=+ (FAILURES|ERRORS) =+$")
 
 
 class Suite:
-    """One run of the suite, whose lines are printed with its name before them."""
+    """One run of the suite, whose lines are printed with its name before them.
+
+    ``failures`` is what it says of failed tests, for it to be said again where the output ends.
+    """
 
     def __init__(self, name: str, **environment: str) -> None:
         self.name = name
+        self.failures: list[str] = []
         without = {
             name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
         }
@@ -36,7 +43,8 @@ class Suite:
         self.process = subprocess.Popen(
             command,
             cwd=Path(__file__).parent.parent,
-            env={**without, **environment},
+            # Wide enough for a failed test's line to say what failed.
+            env={"COLUMNS": "240", **without, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -51,6 +59,8 @@ class Suite:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             print(f"{self.name:10} | {line}", end="", flush=True)
+            if self.failures or _FAILURES.match(line):
+                self.failures.append(f"{self.name:10} | {line}")
 
     def end(self, deadline: float) -> int:
         """Waits until it has ended, or ends it; its exit status."""
@@ -94,12 +104,16 @@ def run(suite: Suite) -> int:
 
 def main() -> int:
     print("On SQLite, channel layer in memory", flush=True)
-    failed = run(Suite("SQLite"))
+    first = Suite("SQLite")
+    failed = run(first)
     if missing := unreachable():
         print(f"Skipped on PostgreSQL and Redis: {missing} does not answer.", flush=True)
         return failed or int(os.environ.get("CI") == "true")
     print("On PostgreSQL, channel layer on Redis", flush=True)
-    return run(Suite("PostgreSQL", DATABASE_URL=DATABASE, REDIS_URL=REDIS)) or failed
+    failed = run(Suite("PostgreSQL", DATABASE_URL=DATABASE, REDIS_URL=REDIS)) or failed
+    # Of a long output often only the end is kept: there it must stand what failed in the first run.
+    print("".join(first.failures), end="", flush=True)
+    return failed
 
 
 if __name__ == "__main__":

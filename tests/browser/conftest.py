@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -97,3 +98,27 @@ def _violations(page: Page, *rules: str) -> list[str]:
 def overflow(page: Page) -> int:
     """By how many pixels the page is wider than its window."""
     return int(page.evaluate("() => document.documentElement.scrollWidth - innerWidth"))
+
+
+def until(page: Page, true: Callable[[], Any]) -> None:
+    """Waits until something holds that ``expect`` has no word for, as long as that waits."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it never came to hold"
+        page.wait_for_timeout(50)
+
+
+def at_rest(page: Page, measure: str) -> Any:
+    """What a measure of the page comes to when nothing moves any more: the same for half a second."""
+    return page.evaluate(
+        f"""async () => {{
+            let last, same = 0;
+            while (same < 10) {{
+                const now = {measure};
+                same = now === last ? same + 1 : 0;
+                last = now;
+                await new Promise((done) => setTimeout(done, 50));
+            }}
+            return last;
+        }}"""
+    )

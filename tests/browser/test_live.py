@@ -1,5 +1,6 @@
 """Pages that somebody watches while an agent works: they end like a fresh load, and never were loaded again."""
 
+import contextlib
 import random
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests import factories
-from tests.browser.conftest import in_both_views, overflow, violations
+from tests.browser.conftest import at_rest, in_both_views, overflow, until, violations
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -63,10 +64,8 @@ def is_settled(page: Page, fresh: Page) -> None:
     fresh.reload()
     fresh.locator(".outline .prompts [data-prompt]").first.wait_for(state="attached")
     expected = shape(fresh)
-    for _ in range(100):
-        if shape(page) == expected:
-            break
-        page.wait_for_timeout(50)
+    with contextlib.suppress(AssertionError):
+        until(page, lambda: shape(page) == expected)
     assert shape(page) == expected
     assert page.evaluate("window.neverLoadedAgain") is True
 
@@ -184,8 +183,8 @@ def test_what_one_reads_stays_and_a_pill_says_what_is_new(server: Server, signed
     page = signed_in("alice", viewport={"width": 1280, "height": 800}).new_page()
     page.goto(f"/sessions/{session.id}?at=m08#m08")
     live(page)
-    page.wait_for_timeout(300)
-    top = page.evaluate("document.querySelector('#m08').getBoundingClientRect().top")
+    where = "document.querySelector('#m08').getBoundingClientRect().top"
+    top = at_rest(page, where)
     for number in range(20, 23):
         session.sync(
             factories.user_message(f"m{number}", time=at(number)),
@@ -194,8 +193,7 @@ def test_what_one_reads_stays_and_a_pill_says_what_is_new(server: Server, signed
     session.sync(factories.text_part("p00", "m00", "Prompt 0 has become much longer\n" + "line\n" * 40))
     expect(page.locator("#new-messages")).to_have_text("3 new messages")
     expect(page).to_have_title("(3) Pill · Gander")
-    page.wait_for_timeout(300)
-    assert abs(page.evaluate("document.querySelector('#m08').getBoundingClientRect().top") - top) < 3
+    assert abs(at_rest(page, where) - top) < 3
     page.locator("#new-messages").click()
     expect(page.get_by_text("New 22").last).to_be_in_viewport()
     expect(page).to_have_title("Pill · Gander")
@@ -243,7 +241,7 @@ def test_a_reader_is_told_when_it_is_no_longer_shared(
     expect(other.locator(".pill")).to_be_visible()
     owner.get_by_role("button", name="Share", exact=True).click()
     owner.get_by_role("switch").click()
-    expect(reader.get_by_role("heading", name="This session is no longer shared")).to_be_visible(timeout=1500)
+    expect(reader.get_by_role("heading", name="This session is no longer shared")).to_be_visible()
     assert "greet" not in reader.content()
     assert violations(reader) == [] and overflow(reader) <= 0
     expect(other.locator(".pill")).to_be_hidden()
@@ -263,7 +261,7 @@ def test_the_page_says_when_it_is_reconnecting(server: Server, signed_in: Signed
     expect(page.get_by_text("reconnecting …")).to_be_visible()
     server.start()
     session.sync(factories.text_part("prt_9", "msg_2", "While you were away"))
-    expect(page.get_by_text("While you were away")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("While you were away")).to_be_visible()
     live(page)
     assert page.evaluate("window.neverLoadedAgain") is True
 
@@ -276,7 +274,7 @@ def test_changes_and_info_follow(server: Server, signed_in: SignedIn) -> None:
     mark(page)
     diff = {"file": "live.py", "patch": "@@ -0,0 +1 @@\n+x\n", "additions": 1, "deletions": 0}
     session.sync(factories.user_message("msg_1", summary={"diffs": [diff]}))
-    expect(page.get_by_text("live.py").first).to_be_visible(timeout=8000)
+    expect(page.get_by_text("live.py").first).to_be_visible()
     assert page.evaluate("window.neverLoadedAgain") is True
 
 
@@ -348,15 +346,15 @@ def test_what_a_failed_reload_missed_comes_all_the_same(server: Server, signed_i
     ]
     session.sync(*many)
     session.sync(factories.text_part("prt_9", "msg_2", "A later change"))
-    expect(page.get_by_text("Many 3", exact=True).first).to_be_attached(timeout=15_000)
+    expect(page.get_by_text("Many 3", exact=True).first).to_be_attached()
     expect(page.get_by_text("A later change").first).to_be_attached()
     assert len(failures) == 2 and page.evaluate("window.neverLoadedAgain") is True
     # Another window's message changed: nothing more is new.
-    new = page.locator("#new-messages").inner_text()
+    pill = "document.querySelector('#new-messages').innerText"
+    new = at_rest(page, pill)
     assert "new message" in new
     session.sync(factories.text_part("p120", "m120", "Edited, far behind"))
-    page.wait_for_timeout(500)
-    assert page.locator("#new-messages").inner_text() == new
+    assert at_rest(page, pill) == new
 
 
 def test_selection_and_focus_stay_while_text_grows(server: Server, signed_in: SignedIn) -> None:
@@ -385,9 +383,7 @@ def test_a_sign_out_ends_what_is_open(server: Server, signed_in: SignedIn) -> No
     other.goto("/tokens")
     other.locator("summary", has_text="alice").click()
     other.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="This session is not here any more")).to_be_visible(
-        timeout=15_000
-    )
+    expect(page.get_by_role("heading", name="This session is not here any more")).to_be_visible()
 
 
 def test_an_empty_list_fills(server: Server, signed_in: SignedIn) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests import factories
-from tests.browser.conftest import in_both_views, overflow, violations
+from tests.browser.conftest import at_rest, in_both_views, overflow, until, violations
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -86,8 +86,7 @@ def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
     expect(page.locator(f"#msg_{PROMPTS:05}_0")).to_be_attached()
     assert page.locator(".message.user").count() == PROMPTS
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    page.wait_for_timeout(200)
-    assert page.get_by_text(f"Answer {PROMPTS}.4").is_visible()
+    expect(page.get_by_text(f"Answer {PROMPTS}.4")).to_be_in_viewport()
 
 
 @in_both_views
@@ -98,7 +97,7 @@ def test_the_outline_leads_to_prompt_400_which_is_not_loaded(
     if width < 900:
         page.get_by_role("link", name="Outline").click()
     link = page.locator(".prompts:visible [data-prompt=msg_00400_0]")
-    for _ in range(60):
+    for _ in range(600):
         if link.count():
             break
         page.evaluate(
@@ -108,8 +107,7 @@ def test_the_outline_leads_to_prompt_400_which_is_not_loaded(
     link.click()
     page.wait_for_url("**at=msg_00400_0**")
     expect(page.get_by_text("Prompt number 400", exact=True).and_(page.locator(".typed"))).to_be_visible()
-    page.wait_for_timeout(300)
-    assert in_view(page, "msg_00400_0")
+    until(page, lambda: in_view(page, "msg_00400_0"))
     assert overflow(page) <= 0
 
 
@@ -117,14 +115,14 @@ def test_the_current_prompt_is_marked_in_the_outline(signed_in: SignedIn, long: 
     page = open_page(signed_in, long)
     page.locator("[data-prompt=msg_00005_0]").first.click()
     expect(page.locator(".outline [data-prompt=msg_00005_0]")).to_have_attribute("aria-current", "true")
-    assert in_view(page, "msg_00005_0")
+    until(page, lambda: in_view(page, "msg_00005_0"))
 
 
 def test_the_outline_goes_along_beyond_what_it_began_with(signed_in: SignedIn, long: dict[str, Any]) -> None:
     page = open_page(signed_in, long)
     page.goto(f"/sessions/{long['id']}?at=msg_00400_0#msg_00400_0")
     expect(page.locator(".outline [data-prompt=msg_00520_0]")).to_have_count(0)
-    for _ in range(200):
+    for _ in range(1000):
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         page.wait_for_timeout(50)
         if page.locator("#msg_00520_0").count():
@@ -137,23 +135,21 @@ def test_the_outline_goes_along_beyond_what_it_began_with(signed_in: SignedIn, l
 def test_the_phones_outline_opens_where_one_reads(signed_in: SignedIn, long: dict[str, Any]) -> None:
     page = open_page(signed_in, long, 390)
     page.goto(f"/sessions/{long['id']}?at=msg_00400_0#msg_00400_0")
-    page.wait_for_timeout(300)
-    before = page.evaluate("scrollY")
+    before = at_rest(page, "scrollY")
     page.get_by_role("link", name="Outline").click()
     current = page.locator("#outline-sheet [data-prompt=msg_00400_0]")
     expect(current).to_have_attribute("aria-current", "true")
     expect(current).to_be_in_viewport()
     # Neither going to the header nor the sheet moves the page.
-    assert page.evaluate("scrollY") == before > 0
+    assert at_rest(page, "scrollY") == before > 0
     page.keyboard.press("Escape")
-    page.wait_for_timeout(200)
-    assert page.evaluate("scrollY") == before
+    assert at_rest(page, "scrollY") == before
 
 
 def test_the_outline_goes_on_upwards(signed_in: SignedIn, long: dict[str, Any]) -> None:
     page = open_page(signed_in, long)
     page.goto(f"/sessions/{long['id']}?at=msg_00400_0#msg_00400_0")
-    for _ in range(60):
+    for _ in range(600):
         page.evaluate("scrollBy(0, -2000)")
         page.wait_for_timeout(100)
         if page.locator(".outline [data-prompt=msg_00370_0]").count():
@@ -171,8 +167,7 @@ def test_an_anchor_to_a_tool_call_opens_its_fold(
     page = open_page(signed_in, long, width, scheme)
     page.goto(f"/sessions/{long['id']}?at=msg_00700_2#prt_00700_2")
     expect(page.locator("#prt_00700_2 > summary")).to_be_visible()
-    page.wait_for_timeout(200)
-    assert in_view(page, "prt_00700_2")
+    until(page, lambda: in_view(page, "prt_00700_2"))
 
 
 def test_what_one_reads_stays_in_place_when_earlier_messages_load(
@@ -180,19 +175,12 @@ def test_what_one_reads_stays_in_place_when_earlier_messages_load(
 ) -> None:
     page = open_page(signed_in, long)
     page.goto(f"/sessions/{long['id']}?at=msg_00500_0#msg_00500_0")
-    page.wait_for_timeout(500)
-    assert in_view(page, "msg_00500_0")
+    until(page, lambda: in_view(page, "msg_00500_0"))
     first = page.locator(".turn").first.get_attribute("data-turn")
     page.evaluate("document.querySelector('[data-window=before]').scrollIntoView()")
     page.wait_for_function("(first) => document.querySelector('.turn').dataset.turn !== first", arg=first)
-    page.wait_for_timeout(300)
     # The turn that was on top is still in the window; nothing jumped to the new beginning.
-    assert (
-        page.evaluate(
-            "(first) => document.querySelector(`[data-turn='${first}']`).getBoundingClientRect().top", first
-        )
-        < 900
-    )
+    assert at_rest(page, f"document.querySelector(`[data-turn='{first}']`).getBoundingClientRect().top") < 900
     assert page.evaluate("scrollY") > 500
 
 
@@ -213,8 +201,8 @@ def test_find_counts_and_jumps_over_the_whole_session(
     page.locator(".found li a").click()
     page.wait_for_url("**at=msg_00777_0**")
     expect(page.locator("#msg_00777_0")).to_be_visible()
-    page.wait_for_timeout(300)
-    assert in_view(page, "msg_00777_0") and page.evaluate("CSS.highlights.get('found').size") == 1
+    until(page, lambda: in_view(page, "msg_00777_0"))
+    until(page, lambda: page.evaluate("CSS.highlights.get('found')?.size") == 1)
     # What was found is still at hand, for the next place.
     expect(page.locator(".found li a")).to_be_in_viewport()
     assert violations(page) == [] and overflow(page) <= 0
@@ -228,8 +216,7 @@ def test_what_is_found_from_the_midst_of_a_session_is_seen(signed_in: SignedIn, 
     page.keyboard.press("Enter")
     expect(page.locator(".found header")).to_be_in_viewport()
     page.locator(".found li a", has_text="number 501").click()
-    page.wait_for_timeout(300)
-    assert in_view(page, "msg_00501_0")
+    until(page, lambda: in_view(page, "msg_00501_0"))
 
 
 def test_keys_lead_from_prompt_to_prompt_and_can_be_switched_off(
@@ -238,9 +225,8 @@ def test_keys_lead_from_prompt_to_prompt_and_can_be_switched_off(
     page = open_page(signed_in, long)
     for key, prompt in (("j", 1), ("j", 2), ("j", 3), ("k", 2), ("k", 1)):
         page.keyboard.press(key)
-        page.wait_for_timeout(200)
         # Under the header, and the focus with it.
-        top = page.evaluate(f"document.querySelector('#msg_0000{prompt}_0').getBoundingClientRect().top")
+        top = at_rest(page, f"document.querySelector('#msg_0000{prompt}_0').getBoundingClientRect().top")
         assert 100 < top < 140, (key, prompt, top)
         assert page.evaluate("document.activeElement.id") == f"msg_0000{prompt}_0"
     page.keyboard.press("e")
@@ -248,10 +234,9 @@ def test_keys_lead_from_prompt_to_prompt_and_can_be_switched_off(
     page.keyboard.press("?")
     page.get_by_label("Single-letter keys are on").uncheck()
     page.keyboard.press("Escape")
-    before = page.evaluate("scrollY")
+    before = at_rest(page, "scrollY")
     page.keyboard.press("j")
-    page.wait_for_timeout(200)
-    assert page.evaluate("scrollY") == before
+    assert at_rest(page, "scrollY") == before
     # One reads on where one was.
     assert page.evaluate("document.activeElement.id") == "msg_00001_0"
 
@@ -269,7 +254,8 @@ def test_words_that_are_bold_in_part_are_marked_where_they_stand(signed_in: Sign
     page.keyboard.press("Enter")
     page.locator(".found li a").click()
     expect(page.get_by_text("words (here)").last).to_be_in_viewport()
-    assert page.evaluate("[...CSS.highlights.get('found')].map(String)") == ["some bold words (here)"]
+    marked = "[...(CSS.highlights.get('found') ?? [])].map(String)"
+    until(page, lambda: page.evaluate(marked) == ["some bold words (here)"])
 
 
 def test_steps_fold_to_one_line_that_says_them(signed_in: SignedIn, long: dict[str, Any]) -> None:
