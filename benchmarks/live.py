@@ -1,4 +1,4 @@
-"""Live views: from a sync's request to the last viewer, deliveries a second, memory, and a minute of load.
+"""Live views: from a sync's request to the last viewer, deliveries a second, closing, memory, a minute of load.
 
 Floors, under the same daphne in the same run: the same bytes by a bare loop over the sockets, and by a stock Channels
 group.
@@ -156,6 +156,28 @@ def _row(name: str, count: int, found: list[float], complete: bool) -> list[str]
     ]
 
 
+async def shutting(server: Server, token: str) -> None:
+    """How long readers go on watching whose link was closed."""
+    session = Session(server, token, "shutting")
+    rows = session.client.get("/api/sessions", params={"limit": 200}).json()["items"]
+    own = next(row["id"] for row in rows if row["external_id"] == "shutting")
+    found: list[float] = []
+    complete = True
+    for _ in range(5):
+        session.revision = session.client.get(f"/api/sessions/{own}").json()["revision"]
+        viewers = Viewers()
+        await viewers.open(session.url, COUNTS[-1], session.revision)
+        await viewers.reached(session.revision)
+        begun = time.perf_counter()
+        await asyncio.to_thread(session.client.patch, f"/api/sessions/{own}", json={"shared": False})
+        complete = await viewers.shut() and complete
+        found.append(time.perf_counter() - begun)
+        await viewers.close()
+        session.client.patch(f"/api/sessions/{own}", json={"shared": True}).raise_for_status()
+    said = f"{max(found) * 1000:.0f} ms" if complete else "NO"
+    wanted("the last of 1,000 readers is shut out within a second", complete and max(found) < 1, said)
+
+
 async def idle(server: Server, token: str, directory: Path) -> None:
     """Memory of idle viewers, and what they cost other requests."""
     assert server.process is not None
@@ -266,6 +288,7 @@ def run() -> None:
         try:
             token = server.add_user("ada")
             asyncio.run(latency(server, token, Path(directory)))
+            asyncio.run(shutting(server, token))
             asyncio.run(idle(server, token, Path(directory)))
             for spread in (1, 200):
                 asyncio.run(load(server, token, spread))

@@ -1,11 +1,14 @@
 """Many viewers in one process, and when the last of them has what was sent."""
 
 import asyncio
+import contextlib
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 
 class Viewers:
@@ -42,7 +45,7 @@ class Viewers:
 
     async def _read(self, index: int, socket: ClientConnection, parses: bool) -> None:
         unconfirmed = 0
-        async for text in socket:
+        async for text in _until_closed(socket):
             self.counts[index] += 1
             if index == 0:
                 self.text = str(text)
@@ -67,6 +70,10 @@ class Viewers:
     async def reached(self, revision: int, seconds: float = 30) -> bool:
         return await self._until(lambda: min(self.revisions) >= revision, seconds)
 
+    async def shut(self, seconds: float = 30) -> bool:
+        """Whether everybody's socket is closed from the other side in time."""
+        return await self._until(lambda: all(socket.close_code for socket in self.sockets), seconds)
+
     async def _until(self, holds: Any, seconds: float) -> bool:
         deadline = time.perf_counter() + seconds
         while not holds():
@@ -79,3 +86,9 @@ class Viewers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(socket.close() for socket in self.sockets), return_exceptions=True)
+
+
+async def _until_closed(socket: ClientConnection) -> AsyncIterator[str | bytes]:
+    with contextlib.suppress(ConnectionClosed):
+        async for text in socket:
+            yield text

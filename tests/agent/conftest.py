@@ -20,16 +20,18 @@ def provider() -> Iterator[Provider]:
     running.close()
 
 
-def settings_for(provider: Provider, kind: str = "openai") -> dict[str, str]:
+def settings_for(provider: Provider, kind: str = "openai", **more: str) -> dict[str, str]:
+    """A server's settings. A busy machine is no reason to give a turn up: who wants that to happen soon says so."""
     return {
         "GANDER_PROVIDER": kind,
         "GANDER_MODEL": "stub-model",
         "GANDER_PROVIDER_URL": provider.url if kind == "anthropic" else f"{provider.url}/v1",
         "OPENAI_API_KEY": KEY,
         "ANTHROPIC_API_KEY": KEY,
-        "GANDER_API_TIMEOUT": "7",
+        "GANDER_API_TIMEOUT": "60",
         "GANDER_MAX_RETRIES": "0",
-        "GANDER_TURN_LEASE_SECONDS": "6",
+        "GANDER_TURN_LEASE_SECONDS": "60",
+        **more,
     }
 
 

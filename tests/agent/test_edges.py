@@ -82,10 +82,11 @@ def test_an_event_that_there_never_was_is_no_reason_to_wait(talk: Talk) -> None:
 
 
 def test_what_a_turn_changed_is_told_while_it_goes_on(talk: Talk) -> None:
-    turn = talk.begin(WRITE, "then", "wait 0.2", "say " + "word " * 30, mode="auto")
+    turn = talk.begin(WRITE, "then", "stall", mode="auto")
     wait_for(lambda: bool((prompt_of(talk).get("summary") or {}).get("diffs")))
     assert talk.turn(turn)["state"] == "running"
-    talk.follow(turn)
+    talk.client.post(f"/sessions/{talk.id}/turns/{turn}/cancel")
+    assert talk.follow(turn)[-1]["stop_reason"] == "cancelled"
 
 
 def test_a_decision_is_for_one_call_also_where_ids_repeat(talk: Talk) -> None:

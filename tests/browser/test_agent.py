@@ -36,10 +36,9 @@ def provider() -> Iterator[Provider]:
 def server(
     tmp_path_factory: pytest.TempPathFactory, prepared: Server, provider: Provider
 ) -> Iterator[Server]:
-    """One server for the module, whose agents ask the stub; a busy machine is no reason to give a turn up."""
-    patient = {"GANDER_API_TIMEOUT": "60", "GANDER_TURN_LEASE_SECONDS": "60"}
+    """One server for the module, whose agents ask the stub."""
     data = tmp_path_factory.mktemp("agent") / "data"
-    running = Server(data, like=prepared, **{**settings_for(provider, "openai"), **patient})
+    running = Server(data, like=prepared, **settings_for(provider))
     try:
         running.start()
         # The first turn loads its provider's library, which takes a while.

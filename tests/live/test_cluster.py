@@ -22,7 +22,7 @@ from playwright.sync_api import expect
 from tests import factories
 from tests.browser.test_live import is_settled, mark
 from tests.components import ROOT, missing
-from tests.live.test_sockets import Live, run
+from tests.live.test_sockets import SOON, Live, run
 from tests.live.watching import Watcher
 from tests.server import Server, free_port
 
@@ -328,7 +328,7 @@ def test_unsharing_through_one_closes_readers_of_the_other(cluster: Cluster) -> 
         task = asyncio.ensure_future(reader.run())
         await reader.reach(live.revision)
         await asyncio.to_thread(lambda: live.patch(shared=False))
-        await asyncio.wait_for(task, 1)
+        await asyncio.wait_for(task, SOON)
         assert reader.closed == 4404
 
     run(scene())

@@ -1,6 +1,7 @@
 """``manage.py serve`` from an empty directory to a clean end, as a process."""
 
 import concurrent.futures
+import json
 import os
 import resource
 import signal
@@ -8,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,12 +83,22 @@ def test_a_running_request_ends_before_the_server_does(fresh: Server) -> None:
     with fresh.client(token) as client:
         made = client.post("/api/share", json={"sessionID": "ses_1"}).json()
         items = [factories.text_part(f"p{n}", f"m{n % 50}", "x" * 2000) for n in range(8000)]
+        body = json.dumps({"secret": made["secret"], "data": items}).encode()
+        begun, stopping = threading.Event(), threading.Event()
+
+        def all_but_its_end() -> Iterator[bytes]:
+            yield body[:-1]
+            begun.set()
+            stopping.wait(30)
+            yield body[-1:]
+
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            running = pool.submit(
-                client.post, f"/api/share/{made['id']}/sync", json={"secret": made["secret"], "data": items}
-            )
-            time.sleep(0.4)
+            running = pool.submit(client.post, f"/api/share/{made['id']}/sync", content=all_but_its_end())
+            assert begun.wait(30)
+            time.sleep(0.5)
             code = pool.submit(fresh.stop)
+            time.sleep(0.5)
+            stopping.set()
             assert running.result().json() == {"success": True, "syncCount": 1}
             assert code.result() == 0
     with pytest.raises(httpx.ConnectError):
