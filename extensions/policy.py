@@ -2,14 +2,9 @@
 
 import logging
 import shlex
-import time
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
-import httpx
-import yaml
 from django.conf import settings
 from django.utils import timezone
 
@@ -19,12 +14,7 @@ from extensions.models import Allowed, AllowedDirectory, Extension, FetchedAllow
 
 logger = logging.getLogger(__name__)
 
-_LARGEST = 1_000_000
-_MOST_REDIRECTS = 10
-_SECONDS = 10.0
 _FIRST_TRIES = timedelta(seconds=15)
-# Of a list: what is none of these is a fault of ours.
-_UNREADABLE = (OSError, ValueError, RecursionError, httpx.HTTPError, httpx.InvalidURL, yaml.YAMLError)
 # goose's denylist: names by which an environment changes what a program loads or which one runs.
 DENIED_NAMES = frozenset(
     [
@@ -142,11 +132,14 @@ def refreshed(source: str) -> FetchedAllowlist:
     row.tried_at = now
     # Whoever asks meanwhile goes by the last good copy, and does not fetch it too.
     row.save(update_fields=["tried_at"])
+    # Its libraries take a tenth of a second to load, which a start is not to wait for.
+    from extensions import fetching
+
     try:
-        row.commands = parse(_read(source))
+        row.commands = fetching.commands(source)
         row.fetched_at, row.problem = now, ""
-    except _UNREADABLE as error:
-        row.problem = f"{type(error).__name__}: {error}"[:500]
+    except fetching.Unreadable as error:
+        row.problem = str(error)[:500]
         logger.warning(
             "the allowlist %s cannot be read, the last good copy stays: %s",
             allowlist.public(source),
@@ -154,45 +147,3 @@ def refreshed(source: str) -> FetchedAllowlist:
         )
     row.save()
     return row
-
-
-def _read(source: str) -> str:
-    if not source.startswith(("http://", "https://")):
-        return Path(source.removeprefix("file://")).read_text()
-    url = source
-    until = time.monotonic() + _SECONDS
-    with httpx.Client(timeout=_SECONDS, follow_redirects=False) as client:
-        for _ in range(_MOST_REDIRECTS):
-            if urlsplit(url).scheme != "https":
-                raise ValueError("the list and every redirect must be https")
-            with client.stream("GET", url) as answer:
-                if answer.is_redirect:
-                    url = urljoin(url, answer.headers.get("location", ""))
-                    continue
-                if answer.status_code != 200:
-                    raise ValueError(f"the server answered {answer.status_code}")
-                body = b""
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if time.monotonic() > until:
-                        raise ValueError(f"the list did not arrive within {_SECONDS:.0f} seconds")
-                    if len(body) > _LARGEST:
-                        raise ValueError("the list is too large")
-                return body.decode()
-    raise ValueError("too many redirects")
-
-
-def parse(text: str) -> list[str]:
-    """The commands of a list in goose's form, ``extensions: [{id, command}]``.
-
-    Raises:
-        ValueError: it has another form.
-        yaml.YAMLError: it is no YAML.
-    """
-    data = yaml.safe_load(text)
-    rows = data.get("extensions") if isinstance(data, dict) else None
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and isinstance(row.get("command"), str) for row in rows
-    ):
-        raise ValueError("expected extensions: a list of id and command")
-    return [row["command"] for row in rows if row["command"].strip()]

@@ -33,9 +33,9 @@ class Suite:
     def __init__(self, name: str, **environment: str) -> None:
         self.name = name
         self.failures: list[str] = []
-        without = {
-            name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
-        }
+        # Without bytecode, each of the many servers that tests start would compile all of Gander anew.
+        own = ("DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE")
+        without = {name: value for name, value in os.environ.items() if name not in own}
         # One more than there are cores: tests wait for servers and browsers as often as not.
         command = [sys.executable, "-m", "pytest", "-q", "-n", str((os.cpu_count() or 1) + 1)]
         # A file's tests share a server. The longest files come first (conftest.py), not those of the most tests.

@@ -81,6 +81,7 @@ class TurnOut(Schema):
     stop_reason: str
     usage: dict[str, Any]
     waiting: list[str] = Field(description="Ids of tool calls that wait for a decision")
+    missing: list[str] = Field(description="Why extensions that are on were not there, a sentence each")
     created_at: Any
     ended_at: Any
 
@@ -142,6 +143,7 @@ def turn_out(turn: Turn) -> dict[str, Any]:
         "waiting": list(turn.approvals.filter(action="").values_list("call", flat=True))
         if turn.active
         else [],
+        "missing": turn.missing or [],
         "created_at": turn.created_at,
         "ended_at": turn.ended_at,
     }

@@ -116,6 +116,13 @@ def prepared(turn: Turn, launch: Launch) -> Launch:
     return runner.prepare(extension, owner, turn.session.directory)
 
 
+def note_missing(turn: Turn, missing: list[str]) -> None:
+    """Keeps which extensions the turn goes without, and why; its owner's page says so."""
+    if missing != (turn.missing or []):
+        turn.missing = missing
+        Turn.objects.filter(pk=turn.pk).update(missing=missing)
+
+
 def write(turn: Turn, batch: Batch) -> bool:
     """Writes what has come, and renews the lease; whether the turn is to be cancelled, as somebody wants or as its
     session was deleted.

@@ -164,10 +164,12 @@ class Run:
             self, papers.launches, self.connections, self.turn.session.owner_id or 0, directory
         )
         await tools.open()
+        missing = [*papers.missing, *tools.missing]
+        await _reading(desk.note_missing, self.turn, missing)
         agent = Agent(
             model,
             output_type=[str, DeferredToolRequests],
-            instructions=[_instructions(directory), *papers.missing, *tools.missing],
+            instructions=[_instructions(directory), *missing],
             toolsets=[tools],
             retries={"tools": _RETRIES, "output": 0},
         )

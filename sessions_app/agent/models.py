@@ -75,6 +75,8 @@ class Turn(models.Model):
     usage: Any = models.JSONField(default=dict)
     # While it pauses: what each file was before it and is by now, whole.
     files: Any = JsonTextField(null=True)
+    # Why extensions that are on were not there, a sentence each.
+    missing: Any = models.JSONField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 

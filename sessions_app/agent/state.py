@@ -84,12 +84,17 @@ class AgentState:
         return _HINTS.get(State(self.turn.state), "") if self.turn is not None else ""
 
     @property
+    def missing(self) -> list[str]:
+        """Why extensions that are on are not there in this turn."""
+        return list(self.turn.missing or []) if self.turn is not None else []
+
+    @property
     def key(self) -> str:
         """Changes whenever anything of it does."""
         if self.turn is None:
             return "none"
         calls = " ".join(asked.call for asked in self.asked)
-        return f"{self.turn.pk} {self.turn.state} {self.words} {calls}"
+        return f"{self.turn.pk} {self.turn.state} {self.words} {calls} {len(self.missing)}"
 
 
 def of(session: Session) -> AgentState | None:

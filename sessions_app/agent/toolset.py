@@ -72,7 +72,7 @@ class SessionTools(AbstractToolset[None]):
         self.connections = connections
         self.owner = owner
         self.directory = directory
-        # Why extensions are not there, in words for the model.
+        # Why extensions are not there, in words for the model and for the session's owner.
         self.missing: list[str] = []
         self._offers: dict[str, _Offer] = {}
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from extensions.models import Extension
 from project.accounts.models import User
 from sessions_app.agent import choices, workspaces
-from sessions_app.agent.models import AllowedModel, Provider, WorkspaceRoot
+from sessions_app.agent.models import AllowedModel, Provider, ToolChoice, WorkspaceRoot
 from tests.components import ROOT
 
 
@@ -33,6 +34,24 @@ def test_further_models_of_a_provider_are_had_where_its_default_is(db: None, con
         ("anthropic/claude", ""),
         ("openai/gpt-5-mini", "https://gateway.example.org/v1"),
     ]
+
+
+def test_what_was_allowed_of_an_extension_is_not_allowed_of_another_program(alice: User) -> None:
+    def allowed() -> dict[str, bool]:
+        return dict(ToolChoice.objects.values_list("tool", "allowed"))
+
+    slack = Extension.objects.create(name="slack", command="uvx", arguments=["mcp_slack"])
+    for tool, yes in (("slack__post", True), ("slack__read", False), ("slack-two__post", True)):
+        ToolChoice.objects.create(user=alice, tool=tool, allowed=yes)
+    slack.description, slack.timeout = "Talks", 60
+    slack.save()
+    assert allowed() == {"slack__post": True, "slack__read": False, "slack-two__post": True}
+    slack.arguments = ["other"]
+    slack.save()
+    assert allowed() == {"slack__read": False, "slack-two__post": True}
+    ToolChoice.objects.create(user=alice, tool="slack__post", allowed=True)
+    slack.delete()
+    assert allowed() == {"slack__read": False, "slack-two__post": True}
 
 
 @pytest.mark.parametrize("path", ["relative", "/", "//"])

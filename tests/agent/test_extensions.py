@@ -1,6 +1,7 @@
 """Extensions in turns: real MCP servers over stdio and HTTP, with everything that can go wrong with one."""
 
 import hashlib
+import html
 import os
 import signal
 import subprocess
@@ -185,6 +186,12 @@ def test_the_allowlist_is_asked_when_a_turn_starts_it(
     try:
         assert text(talk.send("say Without.")) == "Without."
         assert "has not listed that directory" in str(provider.requests[-1]["messages"][0])
+        # So are its owner, and whom to ask, on the page and over REST.
+        (turn,) = talk.client.get(f"/api/sessions/{talk.id}/turns").json()["items"]
+        (reason,) = turn["missing"]
+        assert "has not listed that directory" in reason and "ask dora" in reason
+        page = talk.client.get(f"/sessions/{talk.id}", headers={"Accept": "text/html"})
+        assert reason in html.unescape(page.text)
         assert not provider.requests[-1].get("tools")
     finally:
         catalogue.run_python("""

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from extensions import policy, secrets
+from extensions import fetching, policy, secrets
 from extensions.allowlist import decide_command, decide_url
 from extensions.models import Allowed, AllowedDirectory, Extension, FetchedAllowlist, Kind, Refusal, Secret
 from project.accounts.models import User
@@ -229,7 +229,7 @@ def test_an_address_that_is_none_is_a_list_that_cannot_be_read(alice: User, conf
 @pytest.mark.parametrize("text", ["", "[]", "extensions: 1", "extensions: [x]", "extensions: [{id: a}]"])
 def test_what_is_no_list_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
-        policy.parse(text)
+        fetching.parse(text)
 
 
 def test_the_bypass_is_one_word(alice: User, configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:

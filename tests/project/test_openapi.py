@@ -1,14 +1,6 @@
 """No request that the API's own document allows, or forbids, makes the server fail."""
 
 import schemathesis
-
-# Imported now, and not by the first test: pytest rewrites them as they are imported, and Python 3.11 may fail at that
-# ("AST constructor recursion depth mismatch") where other threads are at work.
-import schemathesis.generation.body_overrides
-import schemathesis.generation.dictionaries
-import schemathesis.specs.openapi.schemas
-import schemathesis.transport.asgi
-import schemathesis.transport.wsgi
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 
