@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from extensions import files, policy
+from extensions.complaints import Complaints
 from extensions.models import Extension, Kind
 from extensions.secrets import Unreadable
 from extensions.tools import Tool
@@ -115,10 +116,8 @@ async def started(launch: Launch) -> AsyncIterator[Any]:
     """
     # Imports take a second or more, which holds up nobody else.
     await asyncio.to_thread(_import_library)
-    with (
-        tempfile.TemporaryFile(mode="w+", errors="replace") as complaints,
-        tempfile.TemporaryDirectory(prefix="gander-extension-") as empty,
-    ):
+    complaints = Complaints()
+    with contextlib.closing(complaints), tempfile.TemporaryDirectory(prefix="gander-extension-") as empty:
         connecting = _connected(launch, complaints, launch.directory or empty)
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -130,6 +129,7 @@ async def started(launch: Launch) -> AsyncIterator[Any]:
         except Exception as error:
             cause = root_cause(launch, error)
             raise NotStarted(f"It could not be started: {cause}.{said(launch, complaints)}") from None
+        complaints.close()
         client.complaints = complaints
         try:
             yield client
@@ -176,7 +176,7 @@ def _import_library() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _connected(launch: Launch, complaints: Any, directory: str) -> AsyncIterator[Any]:
+async def _connected(launch: Launch, complaints: Complaints, directory: str) -> AsyncIterator[Any]:
     from mcp import Client, StdioServerParameters
     from mcp.client.stdio import stdio_client
 
@@ -188,7 +188,8 @@ async def _connected(launch: Launch, complaints: Any, directory: str) -> AsyncIt
             env=launch.environment,
             cwd=Path(directory),
         )
-        async with Client(stdio_client(parameters, errlog=complaints)) as client:
+        # What only needs to have a descriptor is called a text file there.
+        async with Client(stdio_client(parameters, errlog=cast(TextIO, complaints))) as client:
             yield client
         return
     import httpx2
@@ -215,10 +216,8 @@ def root_cause(launch: Launch, error: BaseException) -> str:
     return launch.discreet(f"{type(error).__name__}: {error}".strip(": "))[:500]
 
 
-def said(launch: Launch, complaints: Any) -> str:
-    """What the process printed to its standard error."""
-    complaints.flush()
-    complaints.seek(0)
+def said(launch: Launch, complaints: Complaints) -> str:
+    """The last that the process printed to its standard error."""
     # A secret that is cut in two is none any more.
-    text = launch.discreet(complaints.read(2 * _LONGEST_COMPLAINT)).strip()[:_LONGEST_COMPLAINT]
+    text = launch.discreet(complaints.text()).strip()[-_LONGEST_COMPLAINT:]
     return f" It said: {text}" if text else ""

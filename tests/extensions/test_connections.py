@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 import pytest
 
 from extensions import connections
+from extensions.complaints import Complaints
 from extensions.connections import Connections
 from extensions.runner import Launch
 from extensions.tools import Outcome
@@ -178,3 +180,10 @@ def test_closing_ends_what_hangs() -> None:
 
 def test_a_launch_shows_no_secret() -> None:
     assert "hidden" not in repr(LAUNCH)
+
+
+def test_of_what_a_process_complains_the_end_is_kept() -> None:
+    complaints = Complaints()
+    code = r"import sys; sys.stderr.buffer.write(b'x' * 20_000_000 + b' the \xff end')"
+    subprocess.run([sys.executable, "-c", code], stderr=complaints, check=True)
+    assert complaints.text().endswith("xx the \ufffd end") and len(complaints.text()) <= 8000
