@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -38,19 +39,21 @@ def own(request: HttpRequest, session_id: uuid.UUID) -> Session:
 def session_list(request: HttpRequest) -> HttpResponse:
     """``/sessions``: one's own, newest first, grouped by day and month."""
     filters = listing.Filters.read(request.GET)
+    here = request.GET.get("cursor", "")
     try:
-        rows, cursor = listing.page(
-            filters.of(request.user), request.GET.get("cursor", ""), PAGE_SIZE, filters.sort
-        )
+        rows, cursor = listing.page(filters.of(request.user), here, PAGE_SIZE, filters.sort)
     except listing.BadCursor:
         return redirect("sessions:list")
+    if here and not rows:
+        # All that stood here was archived or deleted.
+        return redirect(_list_address(filters))
     context = {
         "groups": _grouped(rows, filters.sort),
         "filters": filters,
         "sources": Source.choices,
         "sorts": [(sort.value, sort.label) for sort in listing.Sort],
         "since": int(time.time() * 1000),
-        "paged": "cursor" in request.GET,
+        "here": here,
         "cursor": cursor,
         "agents_run_here": not rows and not composer.problem(),
     }
@@ -145,10 +148,14 @@ def change_many(request: HttpRequest) -> HttpResponse:
             f"{word} {len(done)} session{'s' if len(done) > 1 else ''}.",
             extra_tags=f"undo {' '.join(done)}" if name == "delete" else "",
         )
-    back = request.POST.get("query", "")
-    return redirect(
-        f"{reverse('sessions:list')}{'?' if back else ''}{listing.Filters.read(QueryDict(back)).query}"
-    )
+    filters = listing.Filters.read(QueryDict(request.POST.get("query", "")))
+    return redirect(_list_address(filters, request.POST.get("cursor", "")))
+
+
+def _list_address(filters: listing.Filters, cursor: str = "") -> str:
+    """A page of the list."""
+    query = "&".join(filter(None, (filters.query, urlencode({"cursor": cursor}) if cursor else "")))
+    return f"{reverse('sessions:list')}{'?' if query else ''}{query}"
 
 
 def of_owner(view: session_views.View) -> session_views.View:

@@ -21,6 +21,7 @@ class NewSession(forms.Form):
         error_messages={"required": "Name the folder in which the agent is to work."},
         widget=forms.TextInput(attrs={"list": "directories", "spellcheck": "false", "autocomplete": "off"}),
     )
+    make = forms.BooleanField(required=False, label="Make the folder if it is not there")
     title = forms.CharField(
         max_length=TITLE_LENGTH,
         required=False,

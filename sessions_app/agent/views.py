@@ -44,7 +44,7 @@ def new_session(request: HttpRequest) -> HttpResponse:
         try:
             session = turns.create(
                 request.user,
-                str(workspaces.resolve(request.user, given["directory"])),
+                str(workspaces.resolve(request.user, given["directory"], make=given["make"])),
                 title=given["title"],
                 model=given["model"],
                 mode=given["mode"],

@@ -32,8 +32,10 @@ def roots(user: Any) -> list[Path]:
     return [own(user), *(Path(os.path.realpath(path)) for path in rows if path.startswith("/"))]
 
 
-def resolve(user: Any, directory: str) -> Path:
+def resolve(user: Any, directory: str, *, make: bool = False) -> Path:
     """The directory, without symbolic links in it; a relative one is taken from the person's workspace.
+
+    With ``make`` it is made where it is not there yet.
 
     Raises:
         OutsideWorkspace: it is none, or lies elsewhere than this person's sessions may work.
@@ -51,6 +53,13 @@ def resolve(user: Any, directory: str) -> Path:
         raise OutsideWorkspace(
             f"Sessions of yours may work under {named}. An admin can add further directories."
         )
+    if not there and make:
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise OutsideWorkspace(f"{path} cannot be made: {error.strerror}.") from None
+        # Somebody may have put a link there meanwhile.
+        return resolve(user, str(path))
     if not there:
         raise OutsideWorkspace(f"{path} is not there. Make it first, or name another directory.")
     return path

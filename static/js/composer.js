@@ -75,6 +75,18 @@ if (form) {
   // What could not be sent keeps its name for as long as it is the same.
   let last = { said: "", name: "" };
 
+  // What was typed outlives a reload.
+  const draft = `draft ${root.dataset.api}`;
+  const keep = () => {
+    try {
+      if (text.value) sessionStorage.setItem(draft, text.value);
+      else sessionStorage.removeItem(draft);
+    } catch { /* storage is full, or switched off */ }
+  };
+  try {
+    text.value ||= sessionStorage.getItem(draft) ?? "";
+  } catch { /* switched off */ }
+
   const busy = () => sending || state().dataset.active === "true" || taken === state().dataset.key;
   const show = () => {
     button.disabled = busy();
@@ -101,6 +113,7 @@ if (form) {
     if (turn) {
       last = { said: "", name: "" };
       if (text.value === said) text.value = "";
+      keep();
       images.clear();
       // One that was sent again may have ended long ago.
       if (ACTIVE.has(turn.state) && state().dataset.key === before) taken = before;
@@ -122,7 +135,10 @@ if (form) {
     event.preventDefault();
     send();
   });
-  text.addEventListener("input", () => complain(""));
+  text.addEventListener("input", () => {
+    complain("");
+    keep();
+  });
 
   document.addEventListener("gander:replaced", ({ detail: { old, now, focused } }) => {
     if (now.id !== "agent-state") return;

@@ -85,6 +85,26 @@ def test_a_session_is_begun_by_the_form(model: None, alice: User, browser_of: Br
     assert f'<option value="{own}"' in client.get("/sessions/new").content.decode()
 
 
+def test_the_form_makes_a_folder_where_one_says_so(
+    model: None, alice: User, browser_of: Browsers, tmp_path: Path
+) -> None:
+    client, own = browser_of(alice), workspaces.own(alice)
+    (own / "taken").write_text("a file")
+    (own / "out").symlink_to(tmp_path)
+    for directory, why in (
+        ("new/folder", ""),
+        ("taken", "cannot be made"),
+        ("out/x", "may work under"),
+        (str(tmp_path / "x"), "may work under"),
+    ):
+        given = {"directory": directory, "model": "", "mode": "chat", "make": "on"}
+        answer = client.post("/sessions/new", given)
+        assert answer.status_code == (200 if why else 302), directory
+        assert why in answer.content.decode()
+    assert Session.objects.get().directory == str(own / "new" / "folder")
+    assert (own / "new" / "folder").is_dir() and not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize(
     ("changed", "why"),
     [

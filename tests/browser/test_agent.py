@@ -204,6 +204,19 @@ def test_what_one_types_while_the_agent_works_stays_and_waits(talk: Talk, alice:
     expect(alice.locator(".message.assistant .prose").last).to_have_text("after that")
 
 
+def test_what_one_has_typed_outlives_a_reload(talk: Talk, alice: Page) -> None:
+    text = alice.get_by_label("Message to the agent")
+    text.press_sequentially("say later")
+    alice.goto("/sessions")
+    alice.goto(f"/sessions/{talk.id}")
+    expect(text).to_have_value("say later")
+    text.press("Enter")
+    is_over(alice)
+    expect(alice.locator(".message.assistant .prose")).to_have_text("later")
+    alice.reload()
+    expect(text).to_have_value("")
+
+
 def test_several_calls_are_decided_one_after_the_other(talk: Talk, alice: Page) -> None:
     say(alice, WRITE, 'call files__write {"path": "other.md", "content": "x"}', "then", "say So be it.")
     first, second = card(alice, "Write notes.md?"), card(alice, "Write other.md?")

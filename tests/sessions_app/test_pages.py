@@ -1,5 +1,7 @@
 """The pages as a person gets them."""
 
+import html
+import re
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -481,3 +483,24 @@ def test_activity_is_shown_of_the_days_that_the_list_shows(alice: User, browser_
     assert bars[-1].day == date(2025, 3, 5)
     assert [bar.day for bar in bars if bar.count] == [date(2025, 3, 2)]
     assert "to 5 March" in page.content.decode()
+
+
+def test_one_stays_on_the_page_of_the_list_that_one_acts_on(
+    alice: User, browser_of: Callable[[User], Client]
+) -> None:
+    for number in range(60):
+        factories.session(alice, external_id=f"s{number}")
+    client = browser_of(alice)
+    first = client.get("/sessions?q=greet").content.decode()
+    later = html.unescape(re.search(r'rel="next" href="([^"]+)"', first)[1])  # type: ignore[index]
+    second = client.get(f"/sessions{later}").content.decode()
+    rows = re.findall(r'name="session" value="([^"]+)"', second)
+    fields = dict(re.findall(r'name="(query|cursor)" value="([^"]*)"', second))
+    fields = {name: html.unescape(value) for name, value in fields.items()}
+    assert len(rows) == 10
+    answer = client.post("/sessions/many", {**fields, "act": "archive", "session": rows[:3]})
+    assert answer["Location"] == f"/sessions{later}"
+    assert client.get(answer["Location"]).content.decode().count('name="session"') == 7
+    # Where nothing is left, the list begins again.
+    answer = client.post("/sessions/many", {**fields, "act": "archive", "session": rows[3:]})
+    assert client.get(answer["Location"])["Location"] == "/sessions?q=greet"
