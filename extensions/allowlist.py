@@ -69,9 +69,9 @@ def decide_command(
             continue
         if _vector(_ENDING.sub("", called), words[1:]) == wanted:
             return Decision(True)
-    shown = shlex.join([name, *given])
     return Decision(
-        False, f"“{shown}” is not on the allowlist. Commands must match an entry exactly, arguments included."
+        False,
+        f"“{discreet([name, *given])}” is not on the allowlist. Commands must match an entry exactly, arguments included.",
     )
 
 
@@ -95,6 +95,28 @@ def decide_url(url: str, entries: Sequence[str] | None) -> Decision:
     except ValueError:
         pass
     return Decision(False, f"{public(url)} is not below an address on the allowlist.")
+
+
+# Options and settings whose values are secrets more often than not, and who signs in at an address.
+_SECRET_OPTION = re.compile(
+    r"^(-{0,2}[\w.-]*(?:token|key|secret|password|passwd|pwd|auth|credential)[\w.-]*)(=|$)", re.IGNORECASE
+)
+_SIGN_IN = re.compile(r"(://)[^/@\s]+@")
+
+
+def discreet(words: Sequence[str]) -> str:
+    """A command line for members, logs and models: without what admins may have written into it that is secret."""
+    shown: list[str] = []
+    hides = False
+    for word in words:
+        option = _SECRET_OPTION.match(word)
+        if hides and not word.startswith("-"):
+            word = "•••"
+        elif option and option[2]:
+            word = f"{option[1]}=•••"
+        hides = bool(option and not option[2] and word.startswith("-"))
+        shown.append(_SIGN_IN.sub(r"\1•••@", word))
+    return " ".join(word if "•••" in word else shlex.quote(word) for word in shown)
 
 
 def public(url: str) -> str:

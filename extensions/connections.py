@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import logging
+import re
 import time
 from collections.abc import Hashable
 from dataclasses import replace
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds after its last call.
 IDLE_SECONDS = 300.0
+# So the library says that a result is not of the form that the tool had announced; the call was made all the same.
+_MISFIT = re.compile(r"structured content|output schema|Invalid schema for tool")
 
 
 class Connection:
@@ -84,6 +88,12 @@ class Connection:
             )
         except Exception as error:
             cause = runner.root_cause(self.launch, error)
+            if isinstance(error, RuntimeError) and _MISFIT.search(str(error)):
+                return Outcome(
+                    f"The extension {self.launch.name} has made the call, and answered in another form than it had "
+                    f"announced: {cause}.",
+                    failed=True,
+                )
             if _is_answer(error, self.launch):
                 return Outcome(f"The extension {self.launch.name} refused the call: {cause}.", failed=True)
             self.end()
@@ -132,6 +142,8 @@ def _outcome(result: Any) -> Outcome:
                 pieces.append(f"[{block.name}: {block.uri}]")
             case kind:
                 pieces.append(f"[{kind}, {getattr(block, 'mime_type', '') or 'unknown type'}]")
+    if not pieces and result.structured_content is not None:
+        pieces.append(json.dumps(result.structured_content, ensure_ascii=False, indent=2))
     return Outcome("\n".join(pieces), failed=bool(result.is_error))
 
 

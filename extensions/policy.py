@@ -1,7 +1,6 @@
 """May this extension run? Asked when somebody switches it on, and again whenever it is started."""
 
 import logging
-import shlex
 from datetime import timedelta
 from typing import Any
 
@@ -75,7 +74,7 @@ def check(extension: Extension, user: Any, moment: str) -> Decision:
 def shown(extension: Extension) -> str:
     """The command line or the address, without any secret."""
     if extension.kind == Kind.STDIO:
-        return shlex.join([extension.command, *map(str, extension.arguments)])
+        return allowlist.discreet([extension.command, *map(str, extension.arguments)])
     return allowlist.public(extension.url)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import json
 import os
 import shutil
 import sys
@@ -17,10 +18,12 @@ from extensions import files, policy
 from extensions.complaints import Complaints
 from extensions.models import Extension, Kind
 from extensions.secrets import Unreadable
-from extensions.tools import Tool
+from extensions.tools import LARGEST, Tool
 
 START_SECONDS = 30.0
 _LONGEST_COMPLAINT = 2000
+# Bytes: the longest result that is taken, however much of it is escaped.
+_LARGEST_EVENT = 16 * LARGEST
 _SUPERVISOR = str(Path(__file__).parent / "supervisor.py")
 
 
@@ -44,6 +47,11 @@ class Launch:
     # Values that nobody is told, whatever the extension says.
     secrets: tuple[str, ...] = field(default=(), repr=False)
     directory: str | None = None
+
+    @property
+    def program(self) -> tuple[object, ...]:
+        """What runs, whatever it is given."""
+        return self.kind, self.command, self.arguments, self.url
 
     def discreet(self, text: str) -> str:
         """The text without any of the extension's secret values."""
@@ -76,10 +84,7 @@ def prepare(extension: Extension, user: Any, directory: str | None = None) -> La
         allowed=frozenset(map(str, extension.tools)),
         environment={**_texts(extension.environment), **secret_environment},
         headers={**_texts(extension.headers), **secret_headers},
-        # What is shorter would be found by chance.
-        secrets=tuple(
-            value for value in (*secret_environment.values(), *secret_headers.values()) if len(value) > 3
-        ),
+        secrets=_forms([*secret_environment.values(), *secret_headers.values()]),
         directory=directory if extension.in_directory else None,
     )
 
@@ -96,6 +101,19 @@ def tools_of(extension: Extension, user: Any) -> list[Tool]:
     # On a thread of its own: the caller's may have an event loop.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(_tools(launch))).result()
+
+
+def _forms(secrets: list[str]) -> tuple[str, ...]:
+    """What of the secret values may be told again: whole, as JSON writes them, a line, a header's value without its scheme.
+
+    The longest come first, as others are within them.
+    """
+    found: set[str] = set()
+    for value in secrets:
+        # What is shorter would be found by chance.
+        found |= {form for form in (value, value.strip(), json.dumps(value)[1:-1]) if len(form) > 3}
+        found |= {piece for piece in (*value.splitlines(), value.split(" ")[-1].strip()) if len(piece) >= 8}
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
@@ -123,12 +141,11 @@ async def started(launch: Launch) -> AsyncIterator[Any]:
             async with asyncio.timeout(START_SECONDS):
                 client = await connecting.__aenter__()
         except TimeoutError:
-            raise NotStarted(
-                f"It did not answer within {START_SECONDS:.0f} seconds.{said(launch, complaints)}"
-            ) from None
+            complained = await asyncio.to_thread(said, launch, complaints)
+            raise NotStarted(f"It did not answer within {START_SECONDS:.0f} seconds.{complained}") from None
         except Exception as error:
-            cause = root_cause(launch, error)
-            raise NotStarted(f"It could not be started: {cause}.{said(launch, complaints)}") from None
+            cause, complained = root_cause(launch, error), await asyncio.to_thread(said, launch, complaints)
+            raise NotStarted(f"It could not be started: {cause}.{complained}") from None
         complaints.close()
         client.complaints = complaints
         try:
@@ -152,12 +169,14 @@ async def listed(client: Any, launch: Launch) -> list[Tool]:
                 page = await client.list_tools(cursor=page.next_cursor)
                 found += page.tools
     except TimeoutError:
-        raise NotStarted(
-            f"It did not answer within {START_SECONDS:.0f} seconds.{said(launch, client.complaints)}"
-        ) from None
+        complained = await asyncio.to_thread(said, launch, client.complaints)
+        raise NotStarted(f"It did not answer within {START_SECONDS:.0f} seconds.{complained}") from None
     except Exception as error:
-        cause = root_cause(launch, error)
-        raise NotStarted(f"It could not be started: {cause}.{said(launch, client.complaints)}") from None
+        cause, complained = (
+            root_cause(launch, error),
+            await asyncio.to_thread(said, launch, client.complaints),
+        )
+        raise NotStarted(f"It could not be started: {cause}.{complained}") from None
     return [
         Tool(
             tool.name,
@@ -197,7 +216,9 @@ async def _connected(launch: Launch, complaints: Complaints, directory: str) -> 
 
     async with (
         httpx2.AsyncClient(headers=launch.headers, timeout=max(launch.timeout, START_SECONDS)) as http,
-        Client(streamable_http_client(launch.url, http_client=http)) as client,
+        Client(
+            streamable_http_client(launch.url, http_client=http, max_sse_event_size=_LARGEST_EVENT)
+        ) as client,
     ):
         yield client
 

@@ -18,8 +18,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -78,6 +80,17 @@ Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 def _names(*names: str) -> AliasChoices:
     return AliasChoices(*names)
+
+
+class _Environment(EnvSettingsSource):
+    """The environment's names alone: a ``HOST`` or ``PORT`` that a shell or a platform sets is not meant for Gander."""
+
+    def _extract_field_info(
+        self, field: FieldInfo, field_name: str, *further: Any
+    ) -> list[tuple[str, str, bool]]:
+        own = {name.lower() for name in setting_names(field_name) if name.isupper()}
+        found = super()._extract_field_info(field, field_name, *further)
+        return [info for info in found if info[1].lower() in own]
 
 
 class Config(BaseSettings):
@@ -359,10 +372,11 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        environment = _Environment(settings_cls)
         path = config_file()
         if path is None:
-            return init_settings, env_settings
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, path)
+            return init_settings, environment
+        return init_settings, environment, YamlConfigSettingsSource(settings_cls, path)
 
 
 def setting_names(field: str) -> list[str]:
@@ -391,7 +405,7 @@ def config_file() -> Path | None:
 def _source(field: str, used: str) -> tuple[str, str]:
     """The name by which the person gave the setting, and where."""
     for name in setting_names(field):
-        if os.environ.get(name):
+        if name.isupper() and os.environ.get(name):
             return name, "the environment"
     return used, str(config_file())
 

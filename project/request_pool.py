@@ -55,7 +55,7 @@ class RequestPool:
                 return
             body.seek(0)
             loop = asyncio.get_running_loop()
-            answer = _Answer(loop, send)
+            answer = _Answer(send)
             await loop.run_in_executor(
                 self.executor, answer.run, self.application, environ(scope, body, size)
             )
@@ -97,22 +97,16 @@ async def _refuse(send: ASGISendCallable) -> None:
 class _Answer:
     """One response: run on a thread, sent on the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: ASGISendCallable) -> None:
-        self.loop = loop
+    def __init__(self, send: ASGISendCallable) -> None:
         self.send = send
         self.start: dict[str, Any] | None = None
-        self.last = b""
+        self.body = b""
 
     def run(self, application: WSGIApplication, environ: dict[str, Any]) -> None:
-        """On a pool's thread. All but the last chunk are sent from here; most answers have one only."""
+        """On a pool's thread, which waits for no client: only files of a few hundred kilobytes come in chunks."""
         chunks = application(environ, self._start_response)
         try:
-            held: bytes | None = None
-            for chunk in chunks:
-                if held is not None:
-                    self._send_now(held)
-                held = chunk
-            self.last = held or b""
+            self.body = b"".join(chunks)
         finally:
             if hasattr(chunks, "close"):
                 chunks.close()
@@ -127,18 +121,10 @@ class _Answer:
             "trailers": False,
         }
 
-    def _send_now(self, chunk: bytes) -> None:
-        asyncio.run_coroutine_threadsafe(self._send(chunk, more=True), self.loop).result()
-
-    async def _send(self, chunk: bytes, more: bool) -> None:
-        if self.start is not None:
-            start, self.start = self.start, None
-            await self.send(start)  # type: ignore[arg-type]
-        await self.send({"type": "http.response.body", "body": chunk, "more_body": more})
-
     async def finish(self) -> None:
-        """Sends what is left."""
-        await self._send(self.last, more=False)
+        """Sends it."""
+        await self.send(self.start)  # type: ignore[arg-type]
+        await self.send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 def environ(scope: dict[str, Any], body: IO[bytes], size: int) -> dict[str, Any]:

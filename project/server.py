@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -69,6 +70,14 @@ class RestartableSocket(WebSocketProtocol):  # type: ignore[misc]
             super().serverClose(code)
 
 
+def _is_sending(protocol: Any) -> bool:
+    """Whether what was written to a connection is not all handed to the kernel; Twisted would drop it as it ends."""
+    transport = getattr(protocol._channel, "transport", None)
+    if transport is None or getattr(transport, "disconnected", True):
+        return False
+    return bool(transport._tempDataLen or len(transport.dataBuffer) > transport.offset)
+
+
 class DrainingServer(Server):  # type: ignore[misc]
     """A daphne that, asked to stop, takes no new connections, lets running requests end, and only then goes.
 
@@ -92,11 +101,15 @@ class DrainingServer(Server):  # type: ignore[misc]
             endpoints=[f"fd:fileno={listener.fileno()}"],
             signal_handlers=False,
             request_buffer_size=1024 * 1024,
+            # After a restart, a thousand pages may come back in one moment.
+            websocket_handshake_timeout=20,
             ready_callable=on_ready,
             server_name="",
             verbosity=0,
         )
         self._ports: list[Any] = []
+        # Connections as long as they last.
+        self._channels: weakref.WeakSet[Any] = weakref.WeakSet()
         self._on_start = on_start
         self._on_drain = on_drain
         self._otherwise_busy = busy
@@ -118,6 +131,7 @@ class DrainingServer(Server):  # type: ignore[misc]
         def bounded(address: Any) -> Any:
             protocol = build(address)
             protocol.requestFactory = BoundedRequest
+            self._channels.add(protocol)
             return protocol
 
         self.http_factory.buildProtocol = bounded
@@ -156,9 +170,13 @@ class DrainingServer(Server):  # type: ignore[misc]
         return Deferred.fromFuture(asyncio.gather(*running, return_exceptions=True))
 
     def _busy(self) -> bool:
-        """Whether a request still runs, or one is only half received, or other work is not done."""
-        return self._otherwise_busy() or any(
-            not details.get("disconnected")
-            and ("application_instance" not in details or not details["application_instance"].done())
-            for details in self.connections.values()
+        """Whether a request still runs, one is only half received, an answer is on its way, or other work is not done."""
+        return (
+            self._otherwise_busy()
+            or any(map(_is_sending, self._channels))
+            or any(
+                not details.get("disconnected")
+                and ("application_instance" not in details or not details["application_instance"].done())
+                for details in self.connections.values()
+            )
         )

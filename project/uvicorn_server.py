@@ -33,6 +33,8 @@ class DrainingUvicorn(uvicorn.Server):
                 # Forwarded headers are ours to believe or not.
                 proxy_headers=False,
                 ws_max_size=1024 * 1024,
+                # All viewers are written the same bytes, which would be compressed anew for each.
+                ws_per_message_deflate=False,
                 timeout_graceful_shutdown=int(DRAIN_SECONDS),
             )
         )

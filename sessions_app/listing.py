@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -97,13 +98,13 @@ class Filters:
         if self.shelf is not Shelf.DELETED:
             sessions = sessions.filter(archived_at__isnull=self.shelf is not Shelf.ARCHIVED)
         for word in self.q.split()[:10]:
-            sessions = sessions.filter(Q(title__icontains=word) | Q(directory__icontains=word))
+            sessions = _holding(sessions, word)
         if self.source:
             sessions = sessions.filter(source=self.source)
         if self.directory:
             sessions = sessions.filter(directory=self.directory)
         if self.model:
-            sessions = sessions.filter(models_used__icontains=self.model)
+            sessions = _using(sessions, self.model)
         if self.shared is not None:
             sessions = sessions.filter(shared=self.shared)
         if self.since:
@@ -168,6 +169,25 @@ def _date(asked: Mapping[str, Any], name: str) -> date | None:
     except ValueError:
         return None
     return day if FIRST_DAY <= day <= LAST_DAY else None
+
+
+def _holding(sessions: SessionQuerySet, word: str) -> SessionQuerySet:
+    """Those with a word in their title or directory, in whatever case."""
+    if word.isascii() or connection.vendor != "sqlite":
+        return sessions.filter(Q(title__icontains=word) | Q(directory__icontains=word))
+    # SQLite knows upper and lower case of ASCII alone.
+    folded = word.casefold()
+    rows = sessions.order_by().values_list("pk", "title", "directory")
+    found = [pk for pk, *texts in rows if any(folded in text.casefold() for text in texts)]
+    return sessions.filter(pk__in=found)
+
+
+def _using(sessions: SessionQuerySet, model: str) -> SessionQuerySet:
+    """Those that used a model: the one of this name, and where there is none, those whose names hold it."""
+    lines = Q(models_used=model) | Q(models_used__contains=f"\n{model}\n")
+    lines |= Q(models_used__startswith=f"{model}\n") | Q(models_used__endswith=f"\n{model}")
+    named = sessions.filter(lines)
+    return named if named.exists() else sessions.filter(models_used__icontains=model)
 
 
 def page(

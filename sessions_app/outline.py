@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 from sessions_app import window
 from sessions_app.models import FileDiff, Message, Part
 from sessions_app.reading import Reading
+from sessions_app.render import words
 from sessions_app.render.tool import obj, txt
 from sessions_app.text import is_storable, line
 
@@ -88,17 +89,27 @@ def prompt(reading: Reading, row: Message, number: int) -> Prompt:
         number=number,
         message_id=row.external_id,
         order=window.order_of(row),
-        line=_line(reading, list(row.parts.all())),
+        line=_line(reading, row),
         files=files,
         reverted=reading.is_reverted(row.external_id),
     )
 
 
-def _line(reading: Reading, parts: list[Part]) -> str:
-    """The first line of what was asked."""
+def _line(reading: Reading, row: Message) -> str:
+    """The first line of what was asked, or what else it was that was sent."""
+    parts = list(row.parts.all())
     for part in parts:
         data = obj(reading.part(part))
         text = txt(data.get("text")).strip()
         if data.get("type") == "text" and not data.get("synthetic") and text:
             return line(text.split("\n", 1)[0], 120)
-    return "Compacted" if any(part.kind == "compaction" for part in parts) else "(no text)"
+    if any(part.kind == "compaction" for part in parts):
+        return "Compacted"
+    # Few prompts have no text: what they have is read only then, as files may be large. A command that a person ran
+    # stands there as a text of the program's own.
+    others = Part.objects.filter(message=row, kind__in=("file", "subtask", "agent")).order_by("external_id")
+    for part in [*others, *parts]:
+        for said in words.texts(obj(reading.part(part)), reading.directory, row.role):
+            if said.strip():
+                return line(said.strip().split("\n", 1)[0], 120)
+    return "(no text)"

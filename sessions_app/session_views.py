@@ -4,6 +4,7 @@ The doors are in ``sessions_app.views`` (the owner's) and ``sharing.views`` (eve
 """
 
 import re
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -97,7 +98,10 @@ def changes(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> 
 
 def _shown(change: Change, inline: bool) -> dict[str, Any]:
     lines = sum(patch.count("\n") for patch in change.patches)
-    return {"row": change, "inline": inline, "lines": lines, "patch": _headed(change)}
+    patch = _headed(change)
+    # Differs where anything of it does.
+    key = f"{change.pk}-{zlib.crc32(repr((change.statuses, change.patches)).encode(errors='replace')):x}"
+    return {"row": change, "inline": inline, "lines": lines, "patch": patch, "key": key}
 
 
 def change(request: HttpRequest, reading: Reading, base: str, extra: Extra) -> HttpResponse:
@@ -198,7 +202,9 @@ def _headed(change: Change) -> str:
 def _with_head(patch: str, file: str, status: str) -> str:
     _, hunk, body = patch.partition("@@ ")
     if not hunk:
-        return ""
+        # A file that was made or taken away empty has no lines to tell it.
+        what = {"added": "new", "deleted": "deleted"}.get(status)
+        return f"diff --git a/{file} b/{file}\n{what} file mode 100644\n" if what else ""
     # Sources need not say the status; a file that began or ended empty-handed tells it by its hunk.
     old = "/dev/null" if status == "added" or body.startswith("-0,0 ") else f"a/{file}"
     new = "/dev/null" if status == "deleted" or re.match(r"-\S+ \+0,0 ", body) else f"b/{file}"

@@ -193,7 +193,7 @@ def _open_steps(answers: list[ShownMessage | Steps]) -> Steps | None:
 
 def shown(reading: Reading, messages: list[Message], base: str) -> list[ShownMessage]:
     """The messages with their parts rendered."""
-    return [
+    found = [
         ShownMessage(
             row=row,
             data=obj(storable_throughout(reading.message(row))),
@@ -204,6 +204,12 @@ def shown(reading: Reading, messages: list[Message], base: str) -> list[ShownMes
         )
         for row in messages
     ]
+    for message in found:
+        if message.steps is not None:
+            # The run stands for the whole message, and bears its name.
+            (run,) = message.steps.runs
+            run.id, run.order = message.id, message.order
+    return found
 
 
 def _blocks(reading: Reading, message: Message, base: str) -> list[Steps | ShownPart]:
@@ -223,9 +229,6 @@ def _blocks(reading: Reading, message: Message, base: str) -> list[Steps | Shown
         last.runs[0].parts.append(shown_part)
         if call := call_of(reading, part):
             last.runs[0].calls.append(call)
-    if len(blocks) == 1 and isinstance(blocks[0], Steps):
-        run = blocks[0].runs[0]
-        run.id, run.order = message.external_id, window.order_of(message)
     return blocks
 
 

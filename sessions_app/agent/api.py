@@ -153,9 +153,10 @@ def _turn(request: HttpRequest, session_id: uuid.UUID, turn_id: uuid.UUID) -> Tu
     return get_object_or_404(Turn, session=own(request, session_id), pk=turn_id)
 
 
-def _directory(request: HttpRequest, cwd: str) -> str:
+def _directory(request: HttpRequest, cwd: str, near: str = "") -> str:
+    """Where a session is to work: as asked, or near to where another does."""
     try:
-        return str(workspaces.resolve(request.user, cwd))
+        return str(workspaces.resolve(request.user, cwd) if cwd else workspaces.near(request.user, near))
     except workspaces.OutsideWorkspace as error:
         raise Problem(422, "invalid", str(error), "cwd") from None
 
@@ -287,11 +288,9 @@ def change_agent(request: HttpRequest, session_id: uuid.UUID, changes: AgentChan
 )
 def fork_session(request: HttpRequest, session_id: uuid.UUID, fork: Fork) -> Any:
     session = own(request, session_id)
-    directory = (
-        _directory(request, fork.cwd) if fork.cwd else workspaces.near(request.user, session.directory)
-    )
+    directory = _directory(request, fork.cwd, session.directory)
     try:
-        made = forks.fork(session, request.user, str(directory), last=fork.message)
+        made = forks.fork(session, request.user, directory, last=fork.message)
     except Session.DoesNotExist:
         raise Problem(422, "invalid", "The session has no such message.", "message") from None
     return Answer(201, session_out(made, base_url(request)))

@@ -25,6 +25,7 @@ from sessions_app.agent.record import Batch, Record
 from sessions_app.models import Message
 from sessions_app.reading import Reading
 from sessions_app.render.tool import obj, txt
+from sessions_app.text import storable
 
 
 class LostLease(Exception):
@@ -113,11 +114,17 @@ def prepared(turn: Turn, launch: Launch) -> Launch:
     extension = next((each for each in switches.enabled(owner) if each.name == launch.name), None)
     if extension is None:
         raise runner.NotStarted("it was switched off.")
-    return runner.prepare(extension, owner, turn.session.directory)
+    anew = runner.prepare(extension, owner, turn.session.directory)
+    if anew.program != launch.program:
+        # What it offers, and what its owner has allowed of it in this turn, was said of the other.
+        raise runner.NotStarted("an admin has made it another program meanwhile; the next turn uses that.")
+    return anew
 
 
 def note_missing(turn: Turn, missing: list[str]) -> None:
     """Keeps which extensions the turn goes without, and why; its owner's page says so."""
+    # An extension's own words are among them, with whatever it printed.
+    missing = [storable(reason) for reason in missing]
     if missing != (turn.missing or []):
         turn.missing = missing
         Turn.objects.filter(pk=turn.pk).update(missing=missing)

@@ -1,5 +1,6 @@
 """The form that begins a session."""
 
+import contextlib
 from typing import Any
 
 from django import forms
@@ -35,7 +36,9 @@ class NewSession(forms.Form):
     def __init__(self, user: Any, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.user = user
-        self.fields["directory"].initial = str(workspaces.own(user))
+        # Where there is none, the act says why.
+        with contextlib.suppress(workspaces.OutsideWorkspace):
+            self.fields["directory"].initial = str(workspaces.own(user))
         options = [(option.value, option.label) for option in composer.models()]
         self.fields["model"].widget.choices = options
         names = [option.value for option in composer.extensions(user)]
@@ -59,4 +62,8 @@ class NewSession(forms.Form):
             .order_by("-updated_at")
             .values_list("directory", flat=True)[:_MOST_DIRECTORIES]
         )
-        return list(dict.fromkeys([*map(str, workspaces.roots(self.user)), *used]))
+        try:
+            roots = workspaces.roots(self.user)
+        except workspaces.OutsideWorkspace:
+            roots = []
+        return list(dict.fromkeys([*map(str, roots), *used]))

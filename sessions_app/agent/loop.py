@@ -48,6 +48,8 @@ TEXT_INTERVAL = 0.1
 in_thread = Threads(2, "agent").run
 # What a turn begins with may have to wait for an allowlist, while other turns' last words are written.
 _reading = Threads(2, "papers").run
+# Files that a turn changed are compared between two renewals of its lease, which wait for nobody who begins a turn.
+_comparing = Threads(1, "comparing").run
 # How often in a row a model may call what is no tool before its turn fails.
 _RETRIES = 5
 _TRY_AGAIN_SECONDS = 0.5
@@ -310,7 +312,7 @@ class Run:
                 batch = self.record.take()
                 # What a turn changed is told while it goes on: nobody else could, were it to end here.
                 if self.record.files_changed and batch.grown is None and self._papers is not None:
-                    files = await _reading(self.record.changed_files)
+                    files = await _comparing(self.record.changed_files)
                     batch.changes.extend(desk.noted_files(self._papers.prompt, files))
                 if await self.writer.write(self.turn, batch):
                     self.stop("cancelled")

@@ -193,6 +193,7 @@ class Record:
 
     def fail(self, name: str, code: str, message: str, status: int | None = None) -> None:
         """The turn ends with an error, what was received is kept."""
+        message = storable(message)
         self._close(message)
         if self._message is None:
             self._message = turns.answer(self.turn)

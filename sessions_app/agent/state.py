@@ -94,7 +94,7 @@ class AgentState:
         if self.turn is None:
             return "none"
         calls = " ".join(asked.call for asked in self.asked)
-        return f"{self.turn.pk} {self.turn.state} {self.words} {calls} {len(self.missing)}"
+        return f"{self.turn.pk} {self.turn.state} {self.words} {calls} {' '.join(self.missing)}"
 
 
 def of(session: Session) -> AgentState | None:

@@ -153,7 +153,7 @@ class SessionTools(AbstractToolset[None]):
             outcome.text,
             failed=outcome.failed,
             title=str(tool_args.get("path", "")) if offer.launch.kind == Kind.BUILTIN else "",
-            metadata=_metadata(outcome),
+            metadata=outcome.metadata if outcome.change is None else await _in_thread(_with_diff, outcome),
             change=outcome.change,
         )
         desk.written()
@@ -182,8 +182,7 @@ class SessionTools(AbstractToolset[None]):
         return await connection.call(offer.tool.name, arguments)
 
 
-def _metadata(outcome: Outcome) -> dict[str, Any]:
-    if outcome.change is None:
-        return outcome.metadata
+def _with_diff(outcome: Outcome) -> dict[str, Any]:
+    assert outcome.change is not None
     file, before, after = outcome.change
     return {**outcome.metadata, "diff": unified(file, before, after)}

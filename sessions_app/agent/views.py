@@ -179,12 +179,15 @@ def decide(request: HttpRequest, session_id: uuid.UUID, call: str) -> HttpRespon
 def fork(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     """A new session with the conversation so far, or up to what was answered to one prompt."""
     session = views.own(request, session_id)
-    directory = workspaces.near(request.user, session.directory)
     try:
+        directory = workspaces.near(request.user, session.directory)
         last = _end_of_turn(session, storable(request.POST.get("message", "")))
         made = forks.fork(session, request.user, str(directory), last=last)
     except Session.DoesNotExist:
         messages.error(request, "The session has no such message.")
+        return _page(session)
+    except workspaces.OutsideWorkspace as error:
+        messages.error(request, str(error))
         return _page(session)
     messages.success(
         request, f"This is a fork of “{session.shown_title}”. What you say here goes on from it."

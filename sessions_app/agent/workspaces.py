@@ -15,9 +15,16 @@ class OutsideWorkspace(ValueError):
 
 
 def own(user: Any) -> Path:
-    """The person's workspace, made where it is not there yet."""
+    """The person's workspace, made where it is not there yet.
+
+    Raises:
+        OutsideWorkspace: it cannot be made.
+    """
     path = Path(os.path.realpath(settings.GANDER.workspaces)) / _directory_name(user.get_username())
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutsideWorkspace(f"Your workspace cannot be made: {error.strerror}. Ask an admin.") from None
     return path
 
 
@@ -48,12 +55,14 @@ def resolve(user: Any, directory: str, *, make: bool = False) -> Path:
         there = path.is_dir()
     except OSError as error:
         raise OutsideWorkspace(f"This directory cannot be used: {error.strerror}.") from None
-    if not any(path.is_relative_to(root) for root in allowed):
+    within = [root for root in allowed if path.is_relative_to(root)]
+    if not within:
         named = " or ".join(str(root) for root in allowed[:5])
         raise OutsideWorkspace(
             f"Sessions of yours may work under {named}. An admin can add further directories."
         )
-    if not there and make:
+    # A root that is not there may be a disk that is not mounted just now.
+    if not there and make and any(root.is_dir() for root in within):
         try:
             path.mkdir(parents=True)
         except OSError as error:
@@ -66,7 +75,11 @@ def resolve(user: Any, directory: str, *, make: bool = False) -> Path:
 
 
 def near(user: Any, directory: str) -> Path:
-    """The directory, where this person's sessions may work in it; else their own workspace."""
+    """The directory, where this person's sessions may work in it; else their own workspace.
+
+    Raises:
+        OutsideWorkspace: there is none.
+    """
     try:
         return resolve(user, directory)
     except OutsideWorkspace:

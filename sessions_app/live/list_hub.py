@@ -22,7 +22,7 @@ from sessions_app.models import STALE, Session, Status
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY = 5.0
+_LOOK_EVERY = 2.0
 # Clocks of several machines differ; and a row's time is taken before its commit, which may be long after.
 _CLOCKS = timedelta(seconds=5)
 _OVERLAP = timedelta(seconds=60)

@@ -75,16 +75,20 @@ if (form) {
   // What could not be sent keeps its name for as long as it is the same.
   let last = { said: "", name: "" };
 
-  // What was typed outlives a reload.
+  // What was typed outlives a reload, and so does the name under which it was sent: the answer alone may have been lost.
   const draft = `draft ${root.dataset.api}`;
   const keep = () => {
     try {
-      if (text.value) sessionStorage.setItem(draft, text.value);
+      if (text.value) sessionStorage.setItem(draft, JSON.stringify({ text: text.value, last }));
       else sessionStorage.removeItem(draft);
     } catch { /* storage is full, or switched off */ }
   };
   try {
-    text.value ||= sessionStorage.getItem(draft) ?? "";
+    const kept = JSON.parse(sessionStorage.getItem(draft));
+    if (kept && !text.value) {
+      text.value = kept.text;
+      last = kept.last;
+    }
   } catch { /* switched off */ }
 
   const busy = () => sending || state().dataset.active === "true" || taken === state().dataset.key;
@@ -108,6 +112,7 @@ if (form) {
     const content = blocks.length ? [...(said.trim() ? [{ type: "text", text: said }] : []), ...blocks] : said;
     const same = JSON.stringify(content);
     if (last.said !== same) last = { said: same, name: uuid() };
+    keep();
     const turn = await ask("POST", `${root.dataset.api}/messages`, { content, request_id: last.name });
     sending = false;
     if (turn) {

@@ -13,6 +13,23 @@ const parse = (html) => {
 // Nothing moves under the pointer, or away from under the focus.
 const busy = () => list.matches(":hover") || list.contains(document.activeElement);
 
+// A row's new form is put into the row that stands there, text by text, so that a click on it is not lost. Where it has
+// another shape, the row is another.
+const hasShape = (old, now) => old.nodeName === now.nodeName && old.childNodes.length === now.childNodes.length
+  && [...old.childNodes].every((child, index) => hasShape(child, now.childNodes[index]));
+const bring = (old, now) => {
+  if (old.nodeType === Node.TEXT_NODE) { if (old.data !== now.data) old.data = now.data; return; }
+  if (old.nodeType !== Node.ELEMENT_NODE) return;
+  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const [index, child] of [...old.childNodes].entries()) bring(child, now.childNodes[index]);
+};
+
+const exchange = (old, row) => {
+  row.querySelector("input").checked = old.querySelector("input").checked;
+  old.replaceWith(row);
+};
+
 const groupOf = (name) => {
   for (const group of list.querySelectorAll(".sessions")) if (group.dataset.group === name) return group;
   return null;
@@ -43,12 +60,21 @@ const place = (row, frame) => {
   if (next !== row) group.insertBefore(row, next ?? null);
 };
 
+// What belongs behind the last row of a page is on a further one.
+const isBeyond = (frame) => {
+  const last = [...list.querySelectorAll("li[data-order]")].at(-1);
+  return document.querySelector(".pages [rel=next]") && last && frame.order < Number(last.dataset.order);
+};
+
 const settle = () => {
   if (busy()) return;
   for (const [id, frame] of held) {
-    const row = document.getElementById(id) ?? frame.row;
+    const row = document.getElementById(id);
     if (frame.html === null) row?.remove();
-    else if (row) place(row, frame);
+    else {
+      if (row && row !== frame.row) exchange(row, frame.row);
+      if (!list.dataset.paged) place(frame.row, frame);
+    }
   }
   held = new Map();
   dropEmpty();
@@ -117,16 +143,18 @@ const take = (frame) => {
   const row = parse(frame.html);
   row.dataset.order = frame.order;
   if (old) {
-    row.querySelector("input").checked = old.querySelector("input").checked;
-    const hadFocus = old.contains(document.activeElement);
-    const focused = hadFocus && [...old.querySelectorAll("a, input, button")].indexOf(document.activeElement);
-    old.replaceWith(row);
-    if (hadFocus) [...row.querySelectorAll("a, input, button")][focused]?.focus();
+    const shown = hasShape(old, row) ? old : row;
+    if (shown === old) bring(old, row);
+    else if (!old.matches(":hover")) {
+      const hadFocus = old.contains(document.activeElement);
+      const focused = hadFocus && [...old.querySelectorAll("a, input, button")].indexOf(document.activeElement);
+      exchange(old, row);
+      if (hadFocus) [...row.querySelectorAll("a, input, button")][focused]?.focus();
+    }
+    if (waits) held.set(id, { ...frame, row: shown });
     // Further pages stay in their order.
-    if (list.dataset.paged) return;
-    if (waits) held.set(id, frame);
-    else place(row, frame);
-  } else if (!list.dataset.paged) {
+    else if (!list.dataset.paged) place(shown, frame);
+  } else if (!list.dataset.paged && !isBeyond(frame)) {
     // What is new comes on top; under the pointer it waits.
     if (waits) held.set(id, { ...frame, row });
     else place(row, frame);

@@ -261,6 +261,14 @@ const loadOutlines = async (page) => {
   }
   return found;
 };
+// Changes, Info and the like, which are had whole: whether they say what they did.
+const keysOf = (view) => [...view.querySelectorAll(".change")].map((change) => change.dataset.key).join(" ");
+const isSame = (view, fresh) => {
+  const keys = keysOf(fresh);
+  if (!keys) return view.textContent === fresh.textContent;
+  const [before, now] = [view, fresh].map((each) => each.querySelector(".changes-head")?.textContent);
+  return keys === keysOf(view) && before === now;
+};
 const load = async () => {
   const response = await fetch(address(), { headers: { Accept: "text/html" } });
   if (!response.ok) throw new Error(String(response.status));
@@ -270,7 +278,7 @@ const load = async () => {
   if (!there) throw new Error("not the session's page");
   const outlines = log ? await loadOutlines(page) : [];
   const follow = log && (toEnd || atEnd());
-  const reading = log && inView();
+  const reading = log ? inView() : [...document.querySelectorAll("#view .change")].find((change) => change.getBoundingClientRect().bottom > line() + 10);
   const top = reading?.getBoundingClientRect().top;
   // Files that somebody folded stay so.
   const folded = new Set([...document.querySelectorAll("#view .change:not([open]) .object")].map((name) => name.textContent));
@@ -281,6 +289,12 @@ const load = async () => {
     if (id === "agent-state") {
       piece({ id, html: part.outerHTML });
       continue;
+    }
+    if (id === "view" && isSame(place, part)) continue;
+    // A change that is the same stays as it is: somebody may have loaded, folded or selected something in it.
+    for (const change of part.querySelectorAll(".change")) {
+      const before = document.getElementById(change.id);
+      if (before?.dataset.key === change.dataset.key) change.replaceWith(before);
     }
     place.replaceChildren(...part.childNodes);
     for (const change of place.querySelectorAll(".change")) change.open = !folded.has(change.querySelector(".object").textContent);
@@ -312,6 +326,8 @@ const reload = async () => {
   wanted = true;
   if (loading) return;
   loading = true;
+  // All who watch are told at once, and come one by one.
+  if (log) await pause(1000 * Math.random());
   for (let attempt = 0; wanted && !over;) {
     wanted = false;
     try {

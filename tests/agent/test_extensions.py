@@ -220,7 +220,9 @@ def test_no_process_outlives_the_server(
             Extension.objects.create(name="stub", command={sys.executable!r}, arguments=[{MCP!r}])
         """)
         server.client(server.tokens["alice"]).post("/extensions/stub/enable")
-        found = results(Talk(server).send("call stub__process {}", "call stub__child {}"))
+        found = results(
+            Talk(server).send("call stub__process {}", "call stub__child {}", "call stub__daemon {}")
+        )
         pids = [int(said.split()[0]) for _, said in found]
         assert all(map(is_running, pids))
         server.stop(number)

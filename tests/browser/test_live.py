@@ -133,7 +133,15 @@ def test_any_order_of_changes_ends_like_a_fresh_page(server: Server, signed_in: 
             items.append(factories.user_message(id, time=at(number)))
             items.append(factories.text_part(f"p{id}", id, f"Prompt {number}"))
             continue
-        items.append(factories.assistant_message(id, time=at(number), tokens={"input": number}))
+        # Some were stopped, failed, or say in short what came before; also where they hold nothing but steps.
+        ends: list[dict[str, Any]] = [
+            {},
+            {"error": {"name": "MessageAbortedError", "data": {"message": "stopped"}}},
+            {"error": {"name": "APIError", "data": {"message": "failed"}}},
+            {"summary": True},
+        ]
+        end = random.choices(ends, [6, 1, 1, 1])[0]
+        items.append(factories.assistant_message(id, time=at(number), tokens={"input": number}, **end))
         for part in range(random.randint(0, 3)):
             tool = random.choice(["bash", "read", "edit", "mcp_thing"])
             given = {"filePath": random.choice(["/home/alice/app/a.py", "/home/alice/b.py", ""])}

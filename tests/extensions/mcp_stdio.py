@@ -10,7 +10,7 @@ if "rubbish" in sys.argv:
     print("this is no JSON-RPC", flush=True)
     time.sleep(60)
 if "dies" in sys.argv:
-    print("no licence found", file=sys.stderr, flush=True)
+    print("\0no licence found", file=sys.stderr, flush=True)
     sys.exit(3)
 if "silent" in sys.argv:
     time.sleep(60)
@@ -55,6 +55,12 @@ def process() -> str:
 def child() -> str:
     """A process of its own."""
     return str(subprocess.Popen(["sleep", "600"]).pid)
+
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def daemon() -> str:
+    """One that leaves its group, as daemons do."""
+    return str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid)
 
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True))

@@ -170,6 +170,23 @@ def test_refusals_are_written_down_with_a_reason(alice: User) -> None:
     assert policy.check(by_path, alice, "starting").allowed
 
 
+def test_a_refusal_tells_nobody_what_is_secret_in_a_command(alice: User) -> None:
+    Allowed.objects.create(label="other", command="uvx other")
+    given = [
+        "-y",
+        "pg",
+        "postgresql://app:hunter2@db/prod",
+        "--token",
+        "t0ken",
+        "--api-key=k3y",
+        "-v",
+        "plain",
+    ]
+    decision = policy.check(extension(command="npx", arguments=given), alice, "starting")
+    for said in (decision.reason, Refusal.objects.get().command):
+        assert "npx -y pg postgresql://•••@db/prod --token ••• --api-key=••• -v plain" in said
+
+
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "path", "Node_Options"])
 def test_an_environment_may_not_change_what_runs(alice: User, name: str) -> None:
     assert not policy.check(extension(environment={name: "x"}), alice, "starting").allowed
@@ -224,6 +241,21 @@ def test_an_address_that_is_none_is_a_list_that_cannot_be_read(alice: User, conf
     configure(allowlist="https://host:port/list.yaml")
     refused = policy.check(extension(), alice, "enabling")
     assert not refused.allowed and "could not be read yet" in refused.reason
+
+
+@pytest.mark.parametrize("text", ['!!int ""', "!!bool x", "!!timestamp x", "[" * 5000, "\0"])
+def test_a_list_that_no_parser_reads_leaves_the_last_good_copy(
+    alice: User, configure: Any, tmp_path: Path, text: str
+) -> None:
+    source = tmp_path / "list.yaml"
+    source.write_text("extensions:\n  - id: slack\n    command: uvx mcp_slack\n")
+    configure(allowlist=str(source))
+    slack = extension()
+    assert policy.check(slack, alice, "enabling").allowed
+    source.write_text(text)
+    FetchedAllowlist.objects.update(tried_at=None)
+    assert policy.check(slack, alice, "enabling").allowed
+    assert FetchedAllowlist.objects.get().problem
 
 
 @pytest.mark.parametrize("text", ["", "[]", "extensions: 1", "extensions: [x]", "extensions: [{id: a}]"])

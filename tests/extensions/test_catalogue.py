@@ -1,7 +1,9 @@
 """The catalogue: what admins put in, what members switch on, and whether it starts."""
 
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from django.test import Client
 from extensions import runner
 from extensions.models import Allowed, Enabled, Extension, Refusal, Secret
 from project.accounts.models import User
+from tests.extensions.test_connections import LAUNCH
 
 MCP = str(Path(__file__).parent / "mcp_stdio.py")
 
@@ -196,3 +199,18 @@ def test_the_audit_log_cannot_be_changed(dora: User, browser_of: Callable[..., C
     assert client.get("/admin/extensions/refusal/add/").status_code == 403
     page = client.post(f"/admin/extensions/refusal/{Refusal.objects.get().pk}/delete/", {"post": "yes"})
     assert page.status_code == 403 and Refusal.objects.exists()
+
+
+def test_a_secret_is_hidden_in_whatever_form_it_is_told() -> None:
+    key = "-----BEGIN KEY-----\nMIIBOgIBAAJBAKj3\n-----END KEY-----"
+    launch = replace(LAUNCH, secrets=runner._forms(["Bearer sk-live-123456", key, "abc"]))
+    for told in (
+        "bad token sk-live-123456",
+        "Bearer sk-live-123456",
+        json.dumps({"key": key}),
+        f"  > {key}",
+        "MIIBOgIBAAJBAKj3",
+    ):
+        shown = launch.discreet(told)
+        assert "sk-live" not in shown and "MIIB" not in shown and "•••" in shown
+    assert launch.discreet("abc") == "abc"

@@ -69,8 +69,9 @@ def nginx(directory: Path, ports: list[int]) -> tuple[subprocess.Popen[bytes], s
         missing("nginx is not installed; apt-get install nginx-light")
     site = (ROOT / "deploy" / "nginx.conf").read_text()
     port = free_port()
-    servers = "".join(f"    server 127.0.0.1:{each};\n" for each in ports)
-    site = re.sub(r"(    server 127\.0\.0\.1:\d+;\n)+", servers, site)
+    servers = "".join(f"    server 127.0.0.1:{each} max_fails=0;\n" for each in ports)
+    site, found = re.subn(r"(    server 127\.0\.0\.1:\d+ max_fails=0;\n)+", servers, site)
+    assert found == 1
     site = site.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
     site = site.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
     site = re.sub(r".*ssl_certificate.*\n", "", site)

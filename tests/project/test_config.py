@@ -45,6 +45,17 @@ def test_the_goose_guides_names_are_aliases(monkeypatch: pytest.MonkeyPatch) -> 
     assert (config.load().host, config.load().port) == ("0.0.0.0", 3284)
 
 
+def test_names_without_a_prefix_mean_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ambient = {"HOST": "zzz", "PORT": "tcp://1", "MODEL": "m", "ALLOWLIST_BYPASS": "true", "api_timeout": "5"}
+    for name, value in ambient.items():
+        monkeypatch.setenv(name, value)
+    loaded = config.load()
+    assert (loaded.host, loaded.port, loaded.model, loaded.allowlist_bypass) == ("127.0.0.1", 3000, "", False)
+    write(tmp_path, "host: 0.0.0.0\nport: 4000\napi_timeout: 7\n", monkeypatch)
+    loaded = config.load()
+    assert (loaded.host, loaded.port, loaded.api_timeout) == ("0.0.0.0", 4000, 7)
+
+
 def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANDER_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")
     assert config.load().trusted_proxies == ["10.0.0.0/8", "127.0.0.1"]

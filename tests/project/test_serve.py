@@ -105,6 +105,35 @@ def test_a_running_request_ends_before_the_server_does(fresh: Server) -> None:
         httpx.get(fresh.url)
 
 
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_an_answer_on_its_way_arrives_whole_before_the_server_ends(
+    prepared: Server, tmp_path: Path, kind: str
+) -> None:
+    running = Server(tmp_path / "data", "--server", kind, like=prepared)
+    try:
+        running.start()
+        with running.client(running.tokens["alice"]) as client:
+            made = client.post("/api/share", json={"sessionID": "ses_1"}).json()
+            items = [factories.assistant_message(f"m{n}") for n in range(50)]
+            items += [factories.text_part(f"p{n}", f"m{n % 50}", "x" * 20_000) for n in range(1500)]
+            body = {"secret": made["secret"], "data": items}
+            assert client.post(f"/api/share/{made['id']}/sync", json=body).status_code == 200
+            (row,) = client.get("/api/sessions").json()["items"]
+            plain = {"Accept-Encoding": "identity"}
+            with client.stream("GET", f"/sessions/{row['id']}.json", headers=plain) as answer:
+                pieces = answer.iter_raw(65_536)
+                size = len(next(pieces))
+                assert running.process is not None
+                running.process.send_signal(signal.SIGTERM)
+                # More than the kernel holds is still with the server, for a while.
+                time.sleep(1)
+                size += sum(map(len, pieces))
+                assert size == int(answer.headers["content-length"]) > 30_000_000
+        assert running.process.wait(15) == 0
+    finally:
+        running.close()
+
+
 def test_it_may_open_as_many_files_as_the_system_lets_it(fresh: Server) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -504,3 +505,72 @@ def test_one_stays_on_the_page_of_the_list_that_one_acts_on(
     # Where nothing is left, the list begins again.
     answer = client.post("/sessions/many", {**fields, "act": "archive", "session": rows[3:]})
     assert client.get(answer["Location"])["Location"] == "/sessions?q=greet"
+
+
+def test_a_message_that_holds_only_steps_and_an_error_stands_once(
+    alice: User, browser_of: Callable[[User], Client]
+) -> None:
+    stopped = {"name": "MessageAbortedError", "data": {"message": "stopped"}}
+    session = factories.session(
+        alice,
+        factories.user_message(),
+        factories.assistant_message(error=stopped),
+        factories.tool_part("bash", "t1", "msg_2", input={"command": "sleep 9"}, status="error"),
+    )
+    page = browser_of(alice).get(f"/sessions/{session.pk}").content.decode()
+    assert page.count('id="msg_2"') == 1 and page.index("sleep 9") < page.index("Interrupted</p>")
+
+
+def test_files_without_a_line_are_in_the_patch(
+    alice: User, browser_of: Callable[[User], Client], tmp_path: Path
+) -> None:
+    diffs = [
+        {"file": "made/__init__.py", "patch": "", "additions": 0, "deletions": 0, "status": "added"},
+        {"file": "old.txt", "patch": "", "additions": 0, "deletions": 0, "status": "deleted"},
+        {"file": "b.txt", "patch": "@@ -1 +1 @@\n-one\n+two\n", "additions": 1, "deletions": 1},
+    ]
+    session = factories.session(alice, factories.user_message(summary={"diffs": diffs}))
+    patch = browser_of(alice).get(f"/sessions/{session.pk}/changes.patch").content
+    (tmp_path / "b.txt").write_text("one\n")
+    (tmp_path / "old.txt").write_text("")
+    subprocess.run(["git", "apply"], cwd=tmp_path, input=patch, check=True)
+    assert (tmp_path / "made" / "__init__.py").read_bytes() == b"" and not (tmp_path / "old.txt").exists()
+    assert (tmp_path / "b.txt").read_text() == "two\n"
+
+
+def test_the_list_is_searched_in_every_language_and_a_model_is_that_model(
+    alice: User, browser_of: Callable[[User], Client]
+) -> None:
+    for title, model in (("Überblick", "gpt-5"), ("Привет", "gpt-5-mini")):
+        factories.session(
+            alice,
+            factories.session_item(title=title),
+            factories.user_message(),
+            factories.assistant_message(modelID=model),
+            external_id=title,
+        )
+    client = browser_of(alice)
+
+    def found(query: dict[str, str]) -> list[str]:
+        page = client.get("/sessions", query).content.decode()
+        return re.findall(r'<a class="title"[^>]*>([^<]+)<', page)
+
+    assert found({"q": "überblick"}) == ["Überblick"] and found({"q": "ПРИВЕТ"}) == ["Привет"]
+    assert found({"model": "gpt-5"}) == ["Überblick"] and found({"model": "gpt-5-mini"}) == ["Привет"]
+    assert len(found({"model": "gpt"})) == 2
+
+
+def test_the_outline_names_prompts_that_have_no_text(
+    alice: User, browser_of: Callable[[User], Client]
+) -> None:
+    session = factories.session(
+        alice,
+        factories.user_message("m1"),
+        factories.file_part("f1", "m1", filename="plan.png"),
+        factories.user_message("m2"),
+        factories.text_part("p2", "m2", "The following tool was executed by the user", synthetic=True),
+        factories.user_message("m3"),
+    )
+    page = browser_of(alice).get(f"/sessions/{session.pk}/outline").content.decode()
+    for said in ("plan.png", "The following tool was executed", "(no text)"):
+        assert page.count(said) >= 1, said
