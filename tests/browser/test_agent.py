@@ -272,6 +272,19 @@ def test_what_could_not_be_sent_stays_and_is_sent_once(talk: Talk, alice: Page) 
     expect(text).to_have_value("")
     assert asked[0] == asked[1] and prompts(talk) == ["say Once."]
     alice.unroute(address)
+    # Also where the page was had anew before it was sent again.
+    alice.route(address, lose_the_answer)
+    asked.clear()
+    say(alice, "say Twice?")
+    expect(alice.get_by_role("alert")).to_contain_text("Check the connection")
+    is_over(alice)
+    alice.reload()
+    live(alice)
+    expect(text).to_have_value("say Twice?")
+    text.press("Enter")
+    expect(text).to_have_value("")
+    assert asked[0] == asked[1] and prompts(talk) == ["say Once.", "say Twice?"]
+    alice.unroute(address)
     refusal = {"error": {"code": "busy", "message": "The server says <no>."}}
     alice.route(address, lambda route: route.fulfill(status=409, json=refusal))
     say(alice, "say More.")

@@ -286,6 +286,50 @@ def test_changes_and_info_follow(server: Server, signed_in: SignedIn) -> None:
     assert page.evaluate("window.neverLoadedAgain") is True
 
 
+def test_a_change_that_somebody_opened_stays_while_the_agent_writes(
+    server: Server, signed_in: SignedIn
+) -> None:
+    def diff(name: str, lines: int) -> dict[str, Any]:
+        added = "".join(f"+row {n} of a long change that is shown on demand\n" for n in range(lines))
+        return {"file": name, "patch": f"@@ -0,0 +1,{lines} @@\n{added}", "additions": lines, "deletions": 0}
+
+    long = diff("long.py", 3000)
+    session = Shared(server, "open change", *factories.conversation())
+    session.sync(factories.user_message("msg_1", summary={"diffs": [long]}))
+    page = signed_in("alice").new_page()
+    page.goto(f"/sessions/{session.id}/changes")
+    live(page)
+    mark(page)
+    page.get_by_text("Show this change").click()
+    last_row = page.locator("td", has_text="row 2999 of")
+    expect(last_row).to_be_attached()
+    # What concerns no file changes nothing there; what does is put beside it.
+    session.sync(factories.text_part("prt_8", "msg_2", "Only text"))
+    session.sync(factories.user_message("msg_1", summary={"diffs": [long, diff("other.py", 1)]}))
+    expect(page.get_by_text("other.py").first).to_be_attached()
+    expect(last_row).to_be_attached()
+    assert page.evaluate("window.neverLoadedAgain") is True
+
+
+def test_a_row_under_the_pointer_is_not_exchanged(server: Server, signed_in: SignedIn) -> None:
+    session = Shared(server, "pressed", factories.session_item(title="Pressed"), factories.user_message())
+    page = signed_in("alice").new_page()
+    page.goto("/sessions?q=pressed")
+    live(page)
+    title = page.get_by_role("link", name="Pressed", exact=True)
+    title.hover()
+    page.evaluate(
+        "document.querySelector('.sessions li').dataset.same = ''; window.pressedRow = document.querySelector('.sessions li')"
+    )
+    page.mouse.down()
+    for number in range(3):
+        session.sync(factories.assistant_message(f"m{number}", time=at(number), tokens={"input": 1000}))
+        expect(page.locator(".sessions li .meta")).to_contain_text(f"{number + 2} messages")
+    assert page.evaluate("window.pressedRow.isConnected") is True
+    page.mouse.up()
+    page.wait_for_url(f"**/sessions/{session.id}")
+
+
 def test_the_list_moves_and_keeps_what_is_selected(server: Server, signed_in: SignedIn) -> None:
     first = Shared(server, "list one", factories.session_item(title="List one"))
     Shared(server, "list two", factories.session_item(title="List two", time={"updated": factories.T0}))
