@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from sessions_app.models import Message
 from sessions_app.reading import Reading
 from sessions_app.render import words
+from sessions_app.render.steps import slot_of
 from sessions_app.render.tool import obj
 from sessions_app.text import storable_throughout
 
@@ -76,7 +77,7 @@ def _in_parts(reading: Reading, pattern: re.Pattern[str], wanted: str) -> Iterat
         if not _may_contain(part.text, letters):
             continue
         data = obj(storable_throughout(reading.part(part)))
-        anchor = part.external_id if part.kind == "tool" else part.message.external_id
+        anchor = part.external_id if part.kind == "tool" else slot_of(part.pk)
         text = "\n".join(words.texts(data, reading.directory, part.message.role))
         if hit := _hit(reading, part.message, anchor, words.place(data), text, pattern):
             yield (*_place(part.message), 0), hit

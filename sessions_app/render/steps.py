@@ -55,11 +55,21 @@ def call_of(reading: Reading, part: Part) -> Call | None:
     return Call(kind, tool.status, tool.seconds, file if len(WORDS[kind]) > 2 else "")
 
 
+def slot_of(pk: int | str) -> str:
+    """The id of a part's place on the page, which stays when the part changes."""
+    return f"slot-{pk}"
+
+
 class ShownPart(NamedTuple):
     """A part as HTML, and a key that changes whenever the part does: ``primary key:revision``."""
 
     key: str
     html: SafeString
+
+    @property
+    def slot(self) -> str:
+        """The id of its place on the page."""
+        return slot_of(self.key.partition(":")[0])
 
 
 def _said(kind: str, calls: list[Call]) -> str:

@@ -63,7 +63,7 @@ const showWords = (target, words) => {
     place.scrollIntoView({ block: "center" });
     return;
   }
-  const more = target.matches(".part, .message, .run") && target.querySelector("a.more[hx-get*='/parts/']");
+  const more = target.matches(".slot, .part, .message, .run") && target.querySelector("a.more[hx-get*='/parts/']");
   if (more && awaited === null) {
     awaited = { id: target.id, words, more };
     more.click();
@@ -80,7 +80,9 @@ document.addEventListener("htmx:afterSettle", () => {
 const reveal = () => {
   const id = decodeURIComponent(location.hash.slice(1));
   if (!id) return;
-  const target = document.getElementById(id);
+  // A part that was there when words were found may be gone; its message is not.
+  const at = new URLSearchParams(location.search).get("at");
+  const target = document.getElementById(id) ?? (id.startsWith("slot-") && at && document.getElementById(at));
   if (!target) {
     // Not loaded: the server knows the window in which it stands.
     const there = `?at=${encodeURIComponent(id)}`;

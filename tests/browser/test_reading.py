@@ -258,6 +258,23 @@ def test_words_that_are_bold_in_part_are_marked_where_they_stand(signed_in: Sign
     until(page, lambda: page.evaluate(marked) == ["some bold words (here)"])
 
 
+def test_every_part_in_which_words_stand_is_gone_to(signed_in: SignedIn, shared: Any) -> None:
+    far = "line\n\n" * 60
+    items = [
+        *factories.conversation(),
+        factories.text_part("prt_8", "msg_2", f"The first needle\n\n{far}"),
+        factories.text_part("prt_9", "msg_2", f"{far}The second needle"),
+    ]
+    page = open_page(signed_in, shared(items, session_id="ses_needles"))
+    page.keyboard.press("/")
+    page.keyboard.type("needle")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("2 hits in 2 places")).to_be_visible()
+    for hit, said in ((1, "The second needle"), (0, "The first needle")):
+        page.locator(".found li a").nth(hit).click()
+        expect(page.locator(".message").get_by_text(said)).to_be_in_viewport()
+
+
 def test_steps_fold_to_one_line_that_says_them(signed_in: SignedIn, long: dict[str, Any]) -> None:
     page = open_page(signed_in, long)
     expect(page.locator("details.steps > summary").first).to_contain_text("2 steps · ran 2 commands · 3.0 s")
