@@ -37,3 +37,9 @@ def goose_binary() -> Path:
     if not binary.exists():
         missing(f"goose is not installed; npm install --prefix {prefix} @aaif/goose-binary-linux-x64@1.52.0")
     return binary
+
+
+# What concerns no database, and takes long: the suite's second run, on PostgreSQL, leaves it to the first.
+once = pytest.mark.skipif(
+    "DATABASE_URL" in os.environ, reason="it concerns no database; the suite's run on SQLite has it"
+)

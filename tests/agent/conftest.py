@@ -28,6 +28,7 @@ def settings_for(provider: Provider, kind: str = "openai", **more: str) -> dict[
         "GANDER_PROVIDER_URL": provider.url if kind == "anthropic" else f"{provider.url}/v1",
         "OPENAI_API_KEY": KEY,
         "ANTHROPIC_API_KEY": KEY,
+        "OLLAMA_API_KEY": KEY,
         "GANDER_API_TIMEOUT": "60",
         "GANDER_MAX_RETRIES": "0",
         "GANDER_TURN_LEASE_SECONDS": "60",

@@ -96,6 +96,31 @@ def test_what_its_server_does_not_call_read_only_waits(with_: Callable[..., Talk
     assert results(talk.follow(turn)) == [("completed", "3")]
 
 
+def test_a_call_that_waits_for_one_program_is_not_made_by_another(
+    catalogue: Server, with_: Callable[..., Talk]
+) -> None:
+    catalogue.run_python(f"""
+        from extensions.models import Extension
+        Extension.objects.create(name="moody", command={sys.executable!r}, arguments=[{MCP!r}])
+    """)
+    talk = with_("moody")
+    turn = talk.begin('call moody__add {"a": 1, "b": 2}')
+    while talk.turn(turn)["state"] != "waiting":
+        time.sleep(0.05)
+    (call,) = talk.turn(turn)["waiting"]
+    catalogue.run_python("""
+        from extensions.models import Extension
+        row = Extension.objects.get(name="moody")
+        row.arguments = [*row.arguments, "other"]
+        row.save()
+    """)
+    assert talk.turn(turn)["state"] == "cancelled"
+    late = talk.client.post(f"/sessions/{talk.id}/approvals/{call}", json={"action": "always_allow"})
+    assert late.json()["error"]["code"] == "decided"
+    assert "an admin changed the extension moody" in str(talk.messages())
+    assert text(talk.send("say Fine.")) == "Fine."
+
+
 def test_a_process_sees_the_environment_given_and_no_more(with_: Callable[..., Talk]) -> None:
     talk = with_("stub")
     ((status, seen),) = results(talk.send("call stub__environment {}"))

@@ -49,7 +49,7 @@ def test_a_browser_gets_pages_and_a_program_gets_data(server: Server, talk: Talk
     assert server.client().post("/sessions", json={}).json()["error"]["code"] == "unauthenticated"
 
 
-@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "ollama", "openai-compatible"])
 def test_every_providers_stream_becomes_the_same_parts(
     server: Server, provider: Provider, kind: str, allowed: dict[str, str]
 ) -> None:
@@ -92,9 +92,11 @@ def allowed(server: Server, provider: Provider) -> dict[str, str]:
     """Models of each dialect, allowed by an admin."""
     server.run_python(f"""
         from sessions_app.agent.models import AllowedModel
-        AllowedModel.objects.get_or_create(provider="anthropic", name="other", url="{provider.url}")
+        for kind, path in (("anthropic", ""), ("ollama", "/v1"), ("openai-compatible", "/v1")):
+            AllowedModel.objects.create(provider=kind, name="other", url="{provider.url}" + path)
     """)
-    return {"openai": "openai/stub-model", "anthropic": "anthropic/other"}
+    others = {kind: f"{kind}/other" for kind in ("anthropic", "ollama", "openai-compatible")}
+    return {"openai": "openai/stub-model", **others}
 
 
 def test_models_are_those_that_an_admin_allows(server: Server, allowed: dict[str, str], talk: Talk) -> None:
@@ -102,6 +104,8 @@ def test_models_are_those_that_an_admin_allows(server: Server, allowed: dict[str
     assert [(model["id"], model["default"]) for model in models] == [
         ("openai/stub-model", True),
         ("anthropic/other", False),
+        ("ollama/other", False),
+        ("openai-compatible/other", False),
     ]
     refused = talk.client.post("/sessions", json={"model": "openai/dear"})
     assert (

@@ -5,6 +5,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext
 
+from tests.components import once
 from tests.server import Server
 from tests.sessions_app.test_hostile_content import HOSTILE, everywhere
 
@@ -24,6 +25,7 @@ def all_of_it() -> list[dict[str, Any]]:
     return items
 
 
+@once
 def test_nothing_runs_and_nothing_leaves(
     server: Server, signed_in: Callable[..., BrowserContext], shared: Callable[..., dict[str, Any]]
 ) -> None:

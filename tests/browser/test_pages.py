@@ -8,9 +8,11 @@ from playwright.sync_api import BrowserContext
 
 from tests import factories
 from tests.browser.conftest import in_both_views, overflow, violations
+from tests.components import once
 from tests.recordings import share_data
 from tests.server import Server
 
+pytestmark = once
 # What no recording holds: a long title, a task list, and a prompt that was taken back.
 MORE = [
     factories.session_item(title="A title " * 40, revert={"messageID": "zzz_2"}),

@@ -8,6 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests import factories
 from tests.browser.conftest import at_rest, in_both_views, overflow, until, violations
+from tests.components import once
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -69,6 +70,7 @@ def in_view(page: Page, element_id: str) -> bool:
     )
 
 
+@once
 @in_both_views
 def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
     signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests import factories
+from tests.components import once
 from tests.live.test_sockets import Live, run
 from tests.live.watching import Watcher
 from tests.server import Server
@@ -87,6 +88,7 @@ def grow(own: Server, live: Live) -> int:
     return most
 
 
+@once
 def test_fifty_that_never_read_cost_less_than_what_the_session_grew_by(own: Server) -> None:
     # The same without them, for what a session of this size takes by itself.
     before = grow(own, Live(own, "ses_read"))
