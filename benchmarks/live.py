@@ -288,8 +288,8 @@ def run() -> None:
         try:
             token = server.add_user("ada")
             asyncio.run(latency(server, token, Path(directory)))
-            asyncio.run(shutting(server, token))
             asyncio.run(idle(server, token, Path(directory)))
+            asyncio.run(shutting(server, token))
             for spread in (1, 200):
                 asyncio.run(load(server, token, spread))
         finally:
