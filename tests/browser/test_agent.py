@@ -13,6 +13,7 @@ from tests.agent.conftest import Talk, settings_for
 from tests.agent.provider import Provider
 from tests.browser.conftest import in_both_views, overflow, violations
 from tests.browser.test_live import live, mark
+from tests.components import once
 from tests.server import Server
 
 SignedIn = Callable[..., BrowserContext]
@@ -124,6 +125,7 @@ def test_a_session_from_beginning_to_end(server: Server, signed_in: SignedIn) ->
     expect(page.get_by_label("Message to the agent")).to_be_focused()
 
 
+@once
 @in_both_views
 def test_pages_and_cards_in_both_views(
     server: Server, talk: Talk, signed_in: SignedIn, width: int, scheme: str
@@ -168,6 +170,7 @@ def test_pages_and_cards_in_both_views(
     assert violations(staff) == [] and overflow(staff) <= 0
 
 
+@once
 def test_enter_sends_and_shift_enter_breaks_the_line(talk: Talk, alice: Page) -> None:
     text = alice.get_by_label("Message to the agent")
     text.press("Enter")
@@ -181,6 +184,7 @@ def test_enter_sends_and_shift_enter_breaks_the_line(talk: Talk, alice: Page) ->
     assert prompts(talk) == ["say one\nsay two"]
 
 
+@once
 def test_what_one_types_while_the_agent_works_stays_and_waits(talk: Talk, alice: Page) -> None:
     say(alice, LONG)
     expect(alice.get_by_role("button", name="Stop")).to_be_visible()
@@ -204,6 +208,7 @@ def test_what_one_types_while_the_agent_works_stays_and_waits(talk: Talk, alice:
     expect(alice.locator(".message.assistant .prose").last).to_have_text("after that")
 
 
+@once
 def test_what_one_has_typed_outlives_a_reload(talk: Talk, alice: Page) -> None:
     text = alice.get_by_label("Message to the agent")
     text.press_sequentially("say later")
@@ -231,6 +236,7 @@ def test_several_calls_are_decided_one_after_the_other(talk: Talk, alice: Page) 
     assert not (talk.directory / "notes.md").exists() and (talk.directory / "other.md").exists()
 
 
+@once
 def test_images_are_attached_taken_away_and_sent(talk: Talk, alice: Page, provider: Provider) -> None:
     with alice.expect_file_chooser() as chooser:
         alice.get_by_role("button", name="Attach image").click()
@@ -247,6 +253,7 @@ def test_images_are_attached_taken_away_and_sent(talk: Talk, alice: Page, provid
     assert "image/png" in str(provider.requests[-1])
 
 
+@once
 def test_what_could_not_be_sent_stays_and_is_sent_once(talk: Talk, alice: Page) -> None:
     asked: list[Any] = []
     address = "**/api/sessions/*/messages"
@@ -292,6 +299,7 @@ def test_what_could_not_be_sent_stays_and_is_sent_once(talk: Talk, alice: Page) 
     expect(text).to_have_value("say More.")
 
 
+@once
 def test_without_crypto_random_uuid(talk: Talk, alice: Page) -> None:
     alice.add_init_script("delete Crypto.prototype.randomUUID")
     alice.reload()
@@ -302,6 +310,7 @@ def test_without_crypto_random_uuid(talk: Talk, alice: Page) -> None:
     expect(alice.locator(".message.assistant .prose")).to_have_text("Fine.")
 
 
+@once
 def test_model_mode_and_extensions_are_saved_as_they_are_picked(talk: Talk, alice: Page) -> None:
     def agent() -> Any:
         return talk.client.get(f"/api/sessions/{talk.id}/agent").json()

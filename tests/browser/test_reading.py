@@ -11,6 +11,8 @@ from tests.browser.conftest import at_rest, in_both_views, overflow, until, viol
 from tests.components import once
 from tests.server import Server
 
+# What the pages ask of the database is asked on PostgreSQL, too, by the tests of sessions_app.
+pytestmark = once
 SignedIn = Callable[..., BrowserContext]
 PROMPTS = 1000
 PER_PROMPT = 5
@@ -70,7 +72,6 @@ def in_view(page: Page, element_id: str) -> bool:
     )
 
 
-@once
 @in_both_views
 def test_five_thousand_messages_are_read_to_the_end_by_scrolling(
     signed_in: SignedIn, long: dict[str, Any], width: int, scheme: str

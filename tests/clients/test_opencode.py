@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_live import is_settled, mark
-from tests.components import ROOT, opencode_binary
+from tests.components import ROOT, once, opencode_binary
 from tests.recordings import Replay
 from tests.server import Server, free_port
 
@@ -114,6 +114,7 @@ def run(command: list[str], repo: Path, environment: dict[str, str]) -> subproce
     return done
 
 
+@once
 def test_a_downloaded_session_imports(server: Server, tmp_path: Path) -> None:
     opencode = str(opencode_binary("1.18.33"))
     environment = isolated(tmp_path)
@@ -180,6 +181,7 @@ def configuration(model_port: int, **more: Any) -> dict[str, Any]:
     }
 
 
+@once
 def test_device_login_then_share(server: Server, tmp_path: Path) -> None:
     opencode = str(opencode_binary("1.18.33"))
     repo = tmp_path / "repo"
