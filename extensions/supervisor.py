@@ -45,8 +45,9 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 def main() -> None:
-    for number in (signal.SIGUSR1, signal.SIGTERM):
-        signal.signal(number, _end_all)
+    signal.signal(signal.SIGUSR1, _end_all)
+    # The command is told too, as one of the group, and may have something to finish; what it leaves is ended then.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGUSR1)
     ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1)
     if os.getppid() != int(sys.argv[1]):
