@@ -57,6 +57,11 @@ class Extension(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def program(self) -> tuple[object, ...]:
+        """What runs under which name, whatever it is given."""
+        return self.name, self.kind, self.command, tuple(map(str, self.arguments)), self.url
+
     def secret_values(self, place: str) -> dict[str, str]:
         """The secrets of the environment or of the headers, in clear, for the moment of starting."""
         return {row.name: secrets.opened(row.value) for row in self.secrets.filter(place=place)}

@@ -47,11 +47,8 @@ class Launch:
     # Values that nobody is told, whatever the extension says.
     secrets: tuple[str, ...] = field(default=(), repr=False)
     directory: str | None = None
-
-    @property
-    def program(self) -> tuple[object, ...]:
-        """What runs, whatever it is given."""
-        return self.kind, self.command, self.arguments, self.url
+    # The catalogue's entry that it was made from, by what runs.
+    program: tuple[object, ...] = ()
 
     def discreet(self, text: str) -> str:
         """The text without any of the extension's secret values."""
@@ -86,6 +83,7 @@ def prepare(extension: Extension, user: Any, directory: str | None = None) -> La
         headers={**_texts(extension.headers), **secret_headers},
         secrets=_forms([*secret_environment.values(), *secret_headers.values()]),
         directory=directory if extension.in_directory else None,
+        program=extension.program,
     )
 
 
@@ -140,12 +138,8 @@ async def started(launch: Launch) -> AsyncIterator[Any]:
         try:
             async with asyncio.timeout(START_SECONDS):
                 client = await connecting.__aenter__()
-        except TimeoutError:
-            complained = await asyncio.to_thread(said, launch, complaints)
-            raise NotStarted(f"It did not answer within {START_SECONDS:.0f} seconds.{complained}") from None
         except Exception as error:
-            cause, complained = root_cause(launch, error), await asyncio.to_thread(said, launch, complaints)
-            raise NotStarted(f"It could not be started: {cause}.{complained}") from None
+            raise await _not_started(launch, complaints, error) from None
         complaints.close()
         client.complaints = complaints
         try:
@@ -168,15 +162,8 @@ async def listed(client: Any, launch: Launch) -> list[Tool]:
             while page.next_cursor and len(found) < 1000:
                 page = await client.list_tools(cursor=page.next_cursor)
                 found += page.tools
-    except TimeoutError:
-        complained = await asyncio.to_thread(said, launch, client.complaints)
-        raise NotStarted(f"It did not answer within {START_SECONDS:.0f} seconds.{complained}") from None
     except Exception as error:
-        cause, complained = (
-            root_cause(launch, error),
-            await asyncio.to_thread(said, launch, client.complaints),
-        )
-        raise NotStarted(f"It could not be started: {cause}.{complained}") from None
+        raise await _not_started(launch, client.complaints, error) from None
     return [
         Tool(
             tool.name,
@@ -235,6 +222,14 @@ def root_cause(launch: Launch, error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return launch.discreet(f"{type(error).__name__}: {error}".strip(": "))[:500]
+
+
+async def _not_started(launch: Launch, complaints: Complaints, error: Exception) -> NotStarted:
+    """What an error at its start means, with what the process complained of; to read that may take a moment."""
+    complained = await asyncio.to_thread(said, launch, complaints)
+    if isinstance(error, TimeoutError):
+        return NotStarted(f"It did not answer within {START_SECONDS:.0f} seconds.{complained}")
+    return NotStarted(f"It could not be started: {root_cause(launch, error)}.{complained}")
 
 
 def said(launch: Launch, complaints: Complaints) -> str:

@@ -130,6 +130,17 @@ class Server:
             time.sleep(0.1)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
+    def __enter__(self) -> "Server":
+        """Started, and closed at the block's end."""
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 20) -> int:
         assert self.process is not None
         self.process.send_signal(number)

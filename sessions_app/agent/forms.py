@@ -36,9 +36,11 @@ class NewSession(forms.Form):
     def __init__(self, user: Any, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.user = user
-        # Where there is none, the act says why.
+        # Where there is no workspace, the act says why.
+        self._roots: list[str] = []
         with contextlib.suppress(workspaces.OutsideWorkspace):
-            self.fields["directory"].initial = str(workspaces.own(user))
+            self._roots = [str(root) for root in workspaces.roots(user)]
+            self.fields["directory"].initial = self._roots[0]
         options = [(option.value, option.label) for option in composer.models()]
         self.fields["model"].widget.choices = options
         names = [option.value for option in composer.extensions(user)]
@@ -62,8 +64,4 @@ class NewSession(forms.Form):
             .order_by("-updated_at")
             .values_list("directory", flat=True)[:_MOST_DIRECTORIES]
         )
-        try:
-            roots = workspaces.roots(self.user)
-        except workspaces.OutsideWorkspace:
-            roots = []
-        return list(dict.fromkeys([*map(str, roots), *used]))
+        return list(dict.fromkeys([*self._roots, *used]))

@@ -12,17 +12,13 @@ from sessions_app.agent.models import State, ToolChoice, Turn
 def on_change(instance: Extension, raw: bool = False, **_: Any) -> None:
     """Before an extension is saved: forgets what was allowed of the program that it was."""
     before = None if raw or instance.pk is None else Extension.objects.filter(pk=instance.pk).first()
-    if before is not None and _program(before) != _program(instance):
+    if before is not None and before.program != instance.program:
         _forget(before)
 
 
 def on_delete(instance: Extension, **_: Any) -> None:
     """Another may come to have its name."""
     _forget(instance)
-
-
-def _program(extension: Extension) -> tuple[Any, ...]:
-    return extension.name, extension.kind, extension.command, extension.arguments, extension.url
 
 
 def _forget(extension: Extension) -> None:

@@ -1,6 +1,8 @@
 // How messages stand on the page: units (a message, or a run of steps that is a whole message) in the order of the
 // session, neighbouring steps under one fold whose line says what they were. The server arranges what it renders by the
 // same rule (sessions_app/transcript.py, sessions_app/render/steps.py); here it is kept while things arrive.
+import { copyAttributes } from "./elements.js";
+
 const words = JSON.parse(document.querySelector("#messages")?.dataset.words ?? "{}");
 
 export const unitsOf = (root) => [...root.querySelectorAll("[data-order]")];
@@ -115,11 +117,6 @@ export const arrange = (section) => {
 
 const isFold = (node) => node.classList.contains("steps");
 const partOf = (slot) => slot.dataset.part?.split(":")[0];
-
-const copyAttributes = (old, fresh) => {
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-};
 
 // A part that changed: what was open in it is open again.
 const takeOver = (before, slot) => {

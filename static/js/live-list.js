@@ -1,15 +1,11 @@
 // The list while agents work: rows appear, move and change; filters and what is selected stay as they are.
 import { keepOpen, showState } from "./connection.js";
+import { copyAttributes, parse } from "./elements.js";
 
 const list = document.querySelector("[data-live-list]");
 let since = Number(list.dataset.since);
 let held = new Map();
 
-const parse = (html) => {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content.firstElementChild;
-};
 // Nothing moves under the pointer, or away from under the focus.
 const busy = () => list.matches(":hover") || list.contains(document.activeElement);
 
@@ -20,8 +16,7 @@ const hasShape = (old, now) => old.nodeName === now.nodeName && old.childNodes.l
 const bring = (old, now) => {
   if (old.nodeType === Node.TEXT_NODE) { if (old.data !== now.data) old.data = now.data; return; }
   if (old.nodeType !== Node.ELEMENT_NODE) return;
-  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
-  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  copyAttributes(old, now);
   for (const [index, child] of [...old.childNodes].entries()) bring(child, now.childNodes[index]);
 };
 

@@ -1,5 +1,6 @@
 // The session page while its agent works: what arrives is put in place without moving what one reads.
 import { keepOpen, showState } from "./connection.js";
+import { parse } from "./elements.js";
 import { arrange, compare, replace, unitsOf } from "./fold.js";
 import { line } from "./place.js";
 
@@ -15,11 +16,6 @@ const newestId = () => newest.slice(newest.indexOf(":") + 1);
 let fresh = new Set();
 let beyond = "";
 
-const parse = (html) => {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content.firstElementChild;
-};
 const added = (element) => {
   globalThis.htmx?.process(element);
   document.dispatchEvent(new CustomEvent("gander:added", { detail: element }));

@@ -140,13 +140,9 @@ def test_a_provider_that_stalls_is_told_with_what_to_do(
     tmp_path: Path, prepared: Server, provider: Provider
 ) -> None:
     settings = settings_for(provider, GANDER_API_TIMEOUT="5")
-    running = Server(tmp_path / "data", like=prepared, **settings)
-    try:
-        running.start()
+    with Server(tmp_path / "data", like=prepared, **settings) as running:
         is_told(Talk(running), ["say Half of it", "stall"], "timeout", "Half of it", "api_timeout")
         is_told(Talk(running), ["stall"], "timeout", "", "5 seconds")
-    finally:
-        running.close()
 
 
 def is_told(talk: Talk, lines: list[str], code: str, kept: str, said: str) -> None:
@@ -166,34 +162,21 @@ def test_a_refused_request_is_tried_again_as_often_as_configured(
     tmp_path: Any, prepared: Server, provider: Provider
 ) -> None:
     settings = settings_for(provider, GANDER_MAX_RETRIES="1")
-    running = Server(tmp_path / "data", like=prepared, **settings)
-    try:
-        running.start()
+    with Server(tmp_path / "data", like=prepared, **settings) as running:
         before = len(provider.requests)
         Talk(running).send("status 500")
         assert len(provider.requests) == before + 2
-    finally:
-        running.close()
 
 
 def test_without_a_model_it_is_said_what_is_missing(tmp_path: Any, prepared: Server) -> None:
-    running = Server(tmp_path / "data", like=prepared)
-    try:
-        running.start()
-        with Talk(running).stream("say Hello.") as answer:
-            assert answer.status_code == 422 and "GANDER_PROVIDER" in answer.read().decode()
-    finally:
-        running.close()
+    with Server(tmp_path / "data", like=prepared) as running, Talk(running).stream("say Hello.") as answer:
+        assert answer.status_code == 422 and "GANDER_PROVIDER" in answer.read().decode()
 
 
 def test_a_missing_key_is_named(tmp_path: Any, prepared: Server, provider: Provider) -> None:
-    running = Server(tmp_path / "data", like=prepared, **settings_for(provider, OPENAI_API_KEY=""))
-    try:
-        running.start()
+    with Server(tmp_path / "data", like=prepared, **settings_for(provider, OPENAI_API_KEY="")) as running:
         events = Talk(running).send("say Hello.")
         assert events[0]["code"] == "missing_key" and "OPENAI_API_KEY" in events[0]["message"]
-    finally:
-        running.close()
 
 
 def approve(talk: Talk, call: str, action: str) -> Any:

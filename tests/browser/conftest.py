@@ -1,7 +1,6 @@
 """People at real pages: Chromium, at the width of a desk and of a phone, by day and by night."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +9,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests import factories
-from tests.components import AXE, missing
+from tests.components import AXE, missing, once
 from tests.server import Server
 
 # Both widths and both schemes; ``violations`` looks at the colours of the other scheme, too. How wide a page is shown
 # concerns no database, so that the suite's second run, on PostgreSQL, looks at one of them.
-_VIEWS = [(1280, "light"), (390, "dark")]
 in_both_views = pytest.mark.parametrize(
-    ("width", "scheme"), _VIEWS[1:] if "DATABASE_URL" in os.environ else _VIEWS
+    ("width", "scheme"), [pytest.param(1280, "light", marks=once), (390, "dark")]
 )
 
 # Pages and agents take their time where much else runs; what comes at once is not waited for.

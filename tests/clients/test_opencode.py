@@ -22,11 +22,9 @@ from tests.recordings import Replay
 from tests.server import Server, free_port
 
 RECIPE = ROOT / "tests" / "clients" / "opencode"
-# What an old one sends concerns no database, so that the suite's second run, on PostgreSQL, asks only the new one.
-VERSIONS = ["1.18.33"] if "DATABASE_URL" in os.environ else ["1.18.33", "1.3.2"]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", ["1.18.33", pytest.param("1.3.2", marks=once)])
 def test_shared_read_imported_and_unshared(server: Server, page: Page, tmp_path: Path, version: str) -> None:
     binary = opencode_binary(version)
     work = tmp_path / "work"

@@ -109,9 +109,7 @@ def test_a_running_request_ends_before_the_server_does(fresh: Server) -> None:
 def test_an_answer_on_its_way_arrives_whole_before_the_server_ends(
     prepared: Server, tmp_path: Path, kind: str
 ) -> None:
-    running = Server(tmp_path / "data", "--server", kind, like=prepared)
-    try:
-        running.start()
+    with Server(tmp_path / "data", "--server", kind, like=prepared) as running:
         with running.client(running.tokens["alice"]) as client:
             made = client.post("/api/share", json={"sessionID": "ses_1"}).json()
             items = [factories.assistant_message(f"m{n}") for n in range(50)]
@@ -130,8 +128,6 @@ def test_an_answer_on_its_way_arrives_whole_before_the_server_ends(
                 size += sum(map(len, pieces))
                 assert size == int(answer.headers["content-length"]) > 30_000_000
         assert running.process.wait(15) == 0
-    finally:
-        running.close()
 
 
 def test_it_may_open_as_many_files_as_the_system_lets_it(fresh: Server) -> None:
